@@ -1,0 +1,66 @@
+r"""Split the photons of one image into two independent images of the same scene.
+
+If a count is Poisson with mean :math:`\lambda` and each of its photons goes left with probability
+:math:`p`, the left count is Poisson with mean :math:`p\lambda`, the right count Poisson with mean
+:math:`(1 - p)\lambda`, and the two are independent. So a single image of photon counts yields a second,
+noisier exposure of the same moment, and a held-out one that can judge a restoration made from the first.
+
+References
+----------
+J. F. C. Kingman, *Poisson Processes*, Oxford 1993, section 5.1 (colouring theorem).
+A. Krull et al., *Image Denoising and the Generative Accumulation of Photons*, WACV 2024.
+"""
+
+import torch
+
+from course_lib.seeding import generator
+
+__all__ = ["split_photons"]
+
+
+def split_photons(
+    counts: torch.Tensor, *, fraction: float, rng: int | torch.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Send each photon left with probability `fraction`, right otherwise (binomial thinning).
+
+    Parameters
+    ----------
+    counts : torch.Tensor
+        Photon counts, whole numbers of any dtype and shape. A camera image must first be calibrated and is
+        then only approximately Poisson: its read noise does not split.
+    fraction : float
+        Probability of going left, between 0 and 1.
+    rng : int, torch.Generator or None
+        Randomness.
+
+    Returns
+    -------
+    left, right : torch.Tensor
+        Counts as float32; ``left + right == counts``.
+
+    Raises
+    ------
+    ValueError
+        If `counts` is negative, not whole, NaN or infinite, or `fraction` outside (0, 1).
+
+    Examples
+    --------
+    >>> counts = torch.full((512, 512), 20)
+    >>> left, right = split_photons(counts, fraction=0.25, rng=0)
+    >>> round(float(left.mean())), round(float(right.mean()))
+    (5, 15)
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction is {fraction:g}, but must be between 0 and 1, for example 0.5.")
+    photons = counts.float()
+    if photons.numel() and not bool(torch.isfinite(photons).all()):
+        raise ValueError("counts has NaN or infinite values, but must be photon counts: replace them first.")
+    if photons.numel() and (float(photons.min()) < 0 or bool((photons != photons.round()).any())):
+        strange = photons[(photons < 0) | (photons != photons.round())][0]
+        raise ValueError(
+            f"counts has a value of {float(strange):g}, but must be whole numbers of photons from 0 up: "
+            f"a camera image is converted by Camera.to_photons and rounded, and splits only approximately."
+        )
+    probability = torch.full_like(photons, fraction)
+    left = torch.binomial(photons, probability, generator=generator(rng, photons.device))
+    return left, photons - left

@@ -1,0 +1,136 @@
+r"""Is the noise of neighbouring pixels independent? Ask its autocorrelation.
+
+Shot noise and read noise are white: every pixel errs on its own. Interlaced or resampled read-out,
+deconvolution, lossy compression and some cameras make neighbours err together, and then every method that
+predicts a pixel from its neighbours (Noise2Void first of all) learns the noise too.
+
+From a *stack* of a still scene the difference of two frames is pure noise. A *single image* holds the scene
+as well, but a microscope passes no detail finer than its resolution: whatever varies fastest along the rows
+is noise. So the image is filtered by a fourth difference along its rows, and the autocorrelation is taken
+*down* its columns, where the filter has changed nothing; and the other way round. For noise whose spectrum
+is a product, :math:`S(f_y, f_x) = S_y(f_y)\,S_x(f_x)`, the two give the whole
+:math:`\rho(\Delta y, \Delta x) = \rho_y(\Delta y)\,\rho_x(\Delta x)`.
+
+References
+----------
+C. Broaddus et al., *Removing structured noise with self-supervised blind-spot networks*, ISBI 2020.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from course_lib import metrics
+from course_lib.axes import check_spatial
+
+__all__ = ["NoiseStructure", "detect_structure"]
+
+_SIGNIFICANCE = 5.0
+_TILES = 4
+_LIMITS = {"frame differences": 0.05, "single image": 0.1}
+
+
+@dataclass(frozen=True)
+class NoiseStructure:
+    """The autocorrelation of the noise and the verdict.
+
+    Attributes
+    ----------
+    autocorrelation : torch.Tensor
+        ρ(dy, dx) for lags up to the maximum, centre 1, shape (2·max_lag + 1, 2·max_lag + 1).
+    standard_error : torch.Tensor
+        Its standard error, from the scatter between 16 tiles of the image, same shape.
+    white : bool
+        True unless some ρ exceeds `limit` by five standard errors.
+    limit : float
+        Correlation that counts as none: 0.05 from frame differences, 0.1 from a single image, where the
+        finest detail of an undersampled scene passes for correlated noise.
+    source : {"frame differences", "single image"}
+        What the noise was read off.
+    """
+
+    autocorrelation: torch.Tensor
+    standard_error: torch.Tensor
+    white: bool
+    limit: float
+    source: Literal["frame differences", "single image"]
+
+    def at(self, down: int, right: int) -> float:
+        """Return ρ at a lag of `down` rows and `right` columns."""
+        lag = self.autocorrelation.shape[-1] // 2
+        return float(self.autocorrelation[lag + down, lag + right])
+
+    def __str__(self) -> str:
+        """Give the verdict in one sentence."""
+        beside = f"ρ one row down {self.at(1, 0):+.2f}, one column right {self.at(0, 1):+.2f}"
+        verdict = (
+            "white noise: pixels err alone" if self.white else "structured noise: neighbours err together"
+        )
+        return f"{verdict} ({beside}; from {self.source})"
+
+
+def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructure:
+    """Measure the autocorrelation of the noise and say whether it is white.
+
+    Parameters
+    ----------
+    frames : torch.Tensor
+        Raw frames of a still scene (T, Y, X), or a single image (Y, X); at least 64 × 64 pixels.
+    max_lag : int
+        Largest lag in pixels, 1 to 7.
+
+    Returns
+    -------
+    NoiseStructure
+
+    Raises
+    ------
+    ValueError
+        If the image is too small, constant or has NaN, or `max_lag` is out of range.
+
+    Examples
+    --------
+    >>> noise = torch.randn(4, 128, 128, generator=torch.Generator().manual_seed(0))
+    >>> detect_structure(noise).white
+    True
+    >>> print(detect_structure(noise + noise.roll(1, dims=-2)))  # doctest: +ELLIPSIS
+    structured noise: neighbours err together (ρ one row down +0.50, one column right ...
+    """
+    check_spatial(frames, 2, name="frames")
+    if frames.ndim > 3 or min(frames.shape[-2:]) < 64:
+        raise ValueError(
+            f"frames has shape {tuple(frames.shape)}, but needs (T, Y, X) or (Y, X) from 64 × 64 pixels: "
+            f"choose one channel and plane, or a larger region."
+        )
+    if not 1 <= max_lag <= 7:
+        raise ValueError(f"max_lag is {max_lag} px, but must be from 1 to 7 px.")
+    stack = frames.double().reshape(-1, *frames.shape[-2:])
+    source: Literal["frame differences", "single image"]
+    if len(stack) > 1:
+        source = "frame differences"
+        rho = _correlation(stack.diff(dim=0), max_lag)
+    else:
+        source = "single image"
+        down = _correlation(stack.diff(n=4, dim=-1), max_lag)[..., :, max_lag]
+        right = _correlation(stack.diff(n=4, dim=-2), max_lag)[..., max_lag, :]
+        rho = down[:, :, None] * right[:, None, :]
+    mean = rho.mean(dim=0)
+    error = rho.std(dim=0) / len(rho) ** 0.5
+    beyond = (mean.abs() - _LIMITS[source]) > _SIGNIFICANCE * error
+    beyond[max_lag, max_lag] = False
+    return NoiseStructure(
+        autocorrelation=mean.float(),
+        standard_error=error.float(),
+        white=not bool(beyond.any()),
+        limit=_LIMITS[source],
+        source=source,
+    )
+
+
+def _correlation(noise: torch.Tensor, max_lag: int) -> torch.Tensor:
+    """Return the autocorrelation of each of 4 × 4 tiles of (T, Y, X), averaged over T: (16, lags, lags)."""
+    height, width = noise.shape[-2] // _TILES, noise.shape[-1] // _TILES
+    cut = noise[:, : _TILES * height, : _TILES * width].reshape(-1, _TILES, height, _TILES, width)
+    tiles = cut.permute(1, 3, 0, 2, 4).reshape(_TILES**2, -1, height, width)
+    return metrics.autocorrelation(tiles, max_lag=max_lag).mean(dim=1)
