@@ -109,8 +109,8 @@ class Parameter:
 
 
 def parameter(
-    default: Any,
     *,
+    default: Any,
     meaning: str,
     unit: str = "",
     minimum: float | None = None,
@@ -141,7 +141,7 @@ class Parameters:
     Examples
     --------
     >>> class Light(Parameters):
-    ...     power_mw: float = parameter(1.0, meaning="laser power", unit="mW", minimum=0, maximum=50)
+    ...     power_mw: float = parameter(default=1.0, meaning="laser power", unit="mW", minimum=0, maximum=50)
     >>> Light(power_mw=5).power_mw
     5
     >>> Light(power_mw=80)
@@ -172,7 +172,7 @@ class Parameters:
         Examples
         --------
         >>> class Light(Parameters):
-        ...     power_mw: float = parameter(1.0, meaning="laser power", unit="mW", minimum=0)
+        ...     power_mw: float = parameter(default=1.0, meaning="laser power", unit="mW", minimum=0)
         >>> Light().replace(power_mw=2.0)
         Light(power_mw=2.0)
         """
@@ -192,7 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser, configuration: type[Parameter
     Examples
     --------
     >>> class Light(Parameters):
-    ...     power_mw: float = parameter(1.0, meaning="laser power", unit="mW", minimum=0)
+    ...     power_mw: float = parameter(default=1.0, meaning="laser power", unit="mW", minimum=0)
     >>> parser = argparse.ArgumentParser()
     >>> add_arguments(parser, Light)
     >>> from_arguments(Light, vars(parser.parse_args(["--power-mw", "3"])))

@@ -105,35 +105,35 @@ class Camera(Parameters):
     """
 
     quantum_efficiency: float = parameter(
-        0.82,
+        default=0.82,
         meaning="share of the photons that free an electron",
         minimum=0.0,
         maximum=1.0,
         slider=(0.1, 1.0),
     )
     pixel_response: PerPixel = parameter(
-        1.0, meaning="response of the pixel relative to the mean (PRNU)", minimum=0.0
+        default=1.0, meaning="response of the pixel relative to the mean (PRNU)", minimum=0.0
     )
     dark_current_e_per_s: PerPixel = parameter(
-        0.06, meaning="dark current", unit="e⁻/s", minimum=0.0, slider=(0.0, 10.0)
+        default=0.06, meaning="dark current", unit="e⁻/s", minimum=0.0, slider=(0.0, 10.0)
     )
     clock_induced_charge_e: float = parameter(
-        0.0, meaning="clock-induced charge", unit="e⁻", minimum=0.0, slider=(0.0, 0.1)
+        default=0.0, meaning="clock-induced charge", unit="e⁻", minimum=0.0, slider=(0.0, 0.1)
     )
-    full_well_e: float = parameter(30_000.0, meaning="full well", unit="e⁻", minimum=1.0)
-    em_gain: float = parameter(1.0, meaning="EM gain; 1 means none", minimum=1.0, slider=(1.0, 300.0))
+    full_well_e: float = parameter(default=30_000.0, meaning="full well", unit="e⁻", minimum=1.0)
+    em_gain: float = parameter(default=1.0, meaning="EM gain; 1 means none", minimum=1.0, slider=(1.0, 300.0))
     read_noise_e: PerPixel = parameter(
-        1.6, meaning="read noise, standard deviation", unit="e⁻", minimum=0.0, slider=(0.0, 20.0)
+        default=1.6, meaning="read noise, standard deviation", unit="e⁻", minimum=0.0, slider=(0.0, 20.0)
     )
-    gain_e_per_adu: PerPixel = parameter(0.46, meaning="gain", unit="e⁻/ADU", minimum=1e-6)
-    offset_adu: PerPixel = parameter(100.0, meaning="offset", unit="ADU", minimum=0.0)
+    gain_e_per_adu: PerPixel = parameter(default=0.46, meaning="gain", unit="e⁻/ADU", minimum=1e-6)
+    offset_adu: PerPixel = parameter(default=100.0, meaning="offset", unit="ADU", minimum=0.0)
     row_noise_adu: float = parameter(
-        0.0, meaning="row noise, standard deviation", unit="ADU", minimum=0.0, slider=(0.0, 20.0)
+        default=0.0, meaning="row noise, standard deviation", unit="ADU", minimum=0.0, slider=(0.0, 20.0)
     )
     checker_adu: float = parameter(
-        0.0, meaning="checker pattern, amplitude", unit="ADU", minimum=0.0, slider=(0.0, 20.0)
+        default=0.0, meaning="checker pattern, amplitude", unit="ADU", minimum=0.0, slider=(0.0, 20.0)
     )
-    bit_depth: int = parameter(16, meaning="bits of the ADC", unit="bit", minimum=1, maximum=16)
+    bit_depth: int = parameter(default=16, meaning="bits of the ADC", unit="bit", minimum=1, maximum=16)
 
     @property
     def excess_noise_factor(self) -> float:
@@ -196,9 +196,7 @@ class Camera(Parameters):
         dark = self.dark_current_e_per_s * exposure_ms / 1000 + self.clock_induced_charge_e
         return photons * (self.quantum_efficiency * self.pixel_response) + dark
 
-    def expected(
-        self, photons: torch.Tensor, *, exposure_ms: float = 100.0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def expected(self, photons: torch.Tensor, *, exposure_ms: float = 100.0) -> tuple[torch.Tensor, torch.Tensor]:
         r"""Return mean and variance of each pixel over many frames, in ADU and ADU².
 
         .. math:: \mu = G e/g + o, \qquad \sigma^2 = (F^2 G^2 e + R^2)/g^2 + \sigma_\text{row}^2 + 1/12
@@ -214,9 +212,7 @@ class Camera(Parameters):
         charge = self.electrons(photons, exposure_ms=exposure_ms)
         mean = self.em_gain * charge / self.gain_e_per_adu + self.offset_adu + self._checker(charge)
         amplified = self.excess_noise_factor * self.em_gain**2 * charge
-        variance = (
-            (amplified + self.read_noise_e**2) / self.gain_e_per_adu**2 + self.row_noise_adu**2 + 1 / 12
-        )
+        variance = (amplified + self.read_noise_e**2) / self.gain_e_per_adu**2 + self.row_noise_adu**2 + 1 / 12
         return mean, variance
 
     def to_photons(self, adu: torch.Tensor, *, exposure_ms: float = 100.0) -> torch.Tensor:

@@ -65,6 +65,11 @@ def snr(
     float or torch.Tensor
         Like `photons`; 0 where there is no signal, NaN where there is neither signal nor noise.
 
+    Raises
+    ------
+    ValueError
+        If a number is negative or NaN. Tensors are not looked at, since a live figure exports this function.
+
     Examples
     --------
     >>> round(snr(10.0, read_noise_e=1.6), 2)
@@ -74,5 +79,13 @@ def snr(
     >>> [round(snr(30.0, read_noise_e=1.6, frames=n), 2) for n in (1, 10, 50)]
     [5.26, 4.02, 2.39]
     """
+    for name, value in (
+        ("photons", photons),
+        ("background_photons", background_photons),
+        ("dark_e", dark_e),
+        ("read_noise_e", read_noise_e),
+    ):
+        if isinstance(value, int | float) and not value >= 0:
+            raise ValueError(f"{name} is {value:g}, but must be at least 0: subtract the background only once.")
     variance = excess_noise_factor * (photons + background_photons + dark_e) + frames * read_noise_e**2
     return photons / variance**0.5

@@ -64,9 +64,7 @@ class NoiseStructure:
     def __str__(self) -> str:
         """Give the verdict in one sentence."""
         beside = f"ρ one row down {self.at(1, 0):+.2f}, one column right {self.at(0, 1):+.2f}"
-        verdict = (
-            "white noise: pixels err alone" if self.white else "structured noise: neighbours err together"
-        )
+        verdict = "white noise: pixels err alone" if self.white else "structured noise: neighbours err together"
         return f"{verdict} ({beside}; from {self.source})"
 
 
