@@ -1,0 +1,44 @@
+# make book: build and read the course.  make test: everything that CI checks.  Both make the environment first.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup book serve test lab lint bench gpu clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "The course needs Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 $(MAKECMDGOALS), for example.")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --constraint constraints.txt --editable '.[book,test,lint]'
+	@touch $(INSTALLED)
+
+book: setup
+	$(BIN)/python book/build.py
+
+serve:
+	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
+	@echo "Read the course at http://localhost:$(PORT) (Ctrl+C stops)"
+	@$(PYTHON) -m http.server $(PORT) --bind localhost --directory _build/html
+
+lab: setup
+	$(BIN)/jupyter lab --notebook-dir=book
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint book
+	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+gpu: setup
+	$(BIN)/pytest -m gpu
+
+clean:
+	rm -rf _build book/_generated dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

