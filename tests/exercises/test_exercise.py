@@ -1,0 +1,95 @@
+import importlib
+import pkgutil
+
+import pytest
+import torch
+
+from course_lib import exercises
+from course_lib.exercises import Case, Exercise, Feedback, Mistake
+
+ALL = {
+    f"{module.name}.{name}": exercise
+    for module in pkgutil.iter_modules(exercises.__path__)
+    for name, exercise in vars(importlib.import_module(f"course_lib.exercises.{module.name}")).items()
+    if isinstance(exercise, Exercise)
+}
+MISTAKES = [(name, mistake) for name, exercise in ALL.items() for mistake in exercise.mistakes]
+
+
+def test_exercises_are_found() -> None:
+    assert {"start.brightest_pixel", "noise.gain", "noise.snr_with_background", "noise.structured_camera"} <= set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_solution_passes(name: str, seed: int) -> None:
+    exercise = ALL[name]
+    feedback = exercise.check(exercise.solution, rng=seed)
+    assert feedback == Feedback("passed", exercise.praise)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_blank_skeleton_is_answered_kindly(name: str) -> None:
+    feedback = ALL[name].check(lambda *arguments: None)
+    assert feedback.status == "blank"
+    assert "Nothing here yet" in str(feedback)
+    assert ALL[name].check(lambda *arguments: ...).status == "blank"
+
+
+@pytest.mark.parametrize(("name", "mistake"), MISTAKES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(MISTAKES)])
+@pytest.mark.parametrize("seed", range(5))
+def test_each_usual_mistake_gets_its_own_hint(name: str, mistake: Mistake, seed: int) -> None:
+    assert ALL[name].check(mistake.answer, rng=seed) == Feedback("hint", mistake.hint)
+    assert [m.hint for m in ALL[name].mistakes].count(mistake.hint) == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nonsense_is_answered_without_raising(name: str) -> None:
+    for nonsense in ("text", [1, 2, 3], torch.zeros(3, 3), float("nan"), {"a": 1}, object()):
+        feedback = ALL[name].check(lambda *arguments, value=nonsense: value)
+        assert feedback.status == "wrong"
+        assert str(feedback).startswith("✗ Not yet: for one hidden input you returned")
+
+
+def doubling(tolerance: float = 0.01) -> Exercise:
+    return Exercise(
+        draw=lambda rng: (lambda x: Case((x,), 2 * x))(torch.rand(3, generator=rng)),
+        solution=lambda x: 2 * x,
+        mistakes=(Mistake(lambda x: x**2, "That is the square."),),
+        relative_tolerance=tolerance,
+        praise="Right.",
+    )
+
+
+def test_exceptions_are_told_with_their_line() -> None:
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        return x.no_such_method()
+
+    feedback = doubling().check(broken)
+    assert feedback.status == "error"
+    assert "AttributeError" in feedback.message
+    assert "no_such_method" in feedback.message
+    assert "Mend that line" in feedback.message
+
+
+def test_answers_that_change_their_input_do_not_spoil_the_check() -> None:
+    assert doubling().check(lambda x: x.mul_(2)).status == "passed"
+
+
+def test_tolerance_is_kept() -> None:
+    assert doubling(0.01).check(lambda x: 2.018 * x).status == "passed"
+    assert doubling(0.01).check(lambda x: 2.022 * x).status == "wrong"
+
+
+def test_a_right_shape_is_asked_for() -> None:
+    assert doubling().check(lambda x: (2 * x).sum()).status == "wrong"
+
+
+def test_a_constant_cannot_pass() -> None:
+    assert doubling().check(lambda x: torch.tensor([1.0, 1.0, 1.0])).status == "wrong"
+
+
+def test_html_is_escaped_and_marked() -> None:
+    shown = Feedback("wrong", "1 < 2 & <b>")._repr_html_()
+    assert "1 &lt; 2 &amp; &lt;b&gt;" in shown
+    assert 'class="exercise-feedback exercise-wrong"' in shown

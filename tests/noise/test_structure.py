@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from course_lib import datasets
+from course_lib.noise import Camera, detect_structure
+
+
+def white(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def scene(size: int = 256) -> torch.Tensor:
+    t = torch.linspace(0, 20, size)
+    return 60 * (1.2 + torch.sin(t)[:, None] * torch.cos(t))
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_moving_average_noise_has_its_closed_form(frames: int, share: float) -> None:
+    noise = white(frames, 256, 256)
+    structure = detect_structure((noise + share * noise.roll(1, dims=-2)).squeeze(0))
+    expected = share / (1 + share**2)
+    error = float(structure.standard_error[4, 3])
+    assert structure.at(1, 0) == pytest.approx(expected, abs=5 * error)
+    assert structure.at(-1, 0) == pytest.approx(expected, abs=5 * error)
+    assert abs(structure.at(0, 1)) < 5 * float(structure.standard_error[3, 4])
+    assert structure.white == (share == 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_shot_noise_image_of_a_scene_is_white(seed: int) -> None:
+    frames = Camera().capture(scene().expand(3, -1, -1), rng=seed)
+    assert detect_structure(frames).white
+    assert detect_structure(frames[0]).white
+
+
+def test_stripes_along_rows_are_found() -> None:
+    camera = Camera(row_noise_adu=15.0, read_noise_e=3.0)
+    frames = camera.capture(scene().expand(3, -1, -1), rng=0)
+    structure = detect_structure(frames)
+    assert not structure.white
+    assert structure.at(0, 1) > 0.3
+    assert abs(structure.at(1, 0)) < 0.1
+
+
+def test_fixed_stripes_are_not_noise() -> None:
+    stripes = 40 * white(256, seed=1)
+    frames = Camera().capture(scene().expand(4, -1, -1), rng=0) + stripes
+    assert detect_structure(frames).white
+
+
+def test_real_cameras() -> None:
+    hazelnut = detect_structure(datasets.load("hazelnut").tensor())
+    assert hazelnut.white
+    assert abs(hazelnut.at(1, 0)) < 0.03
+    telomeres = datasets.load("telomeres").tensor()
+    movie = detect_structure(telomeres)
+    assert not movie.white
+    assert movie.at(1, 0) == pytest.approx(0.483, abs=0.02)
+    assert movie.at(0, 1) == pytest.approx(0.173, abs=0.02)
+    assert movie.at(2, 0) == pytest.approx(0.02, abs=0.02)
+    single = detect_structure(telomeres[0])
+    assert not single.white
+    assert single.at(1, 0) == pytest.approx(0.483, abs=0.05)
+    assert "structured noise: neighbours err together (ρ one row down +0.4" in str(single)
+    assert detect_structure(datasets.load("hazelnut").tensor()[0]).white
+
+
+@pytest.mark.parametrize(
+    ("frames", "max_lag", "message"),
+    [
+        (torch.zeros(32, 64), 3, r"frames has shape \(32, 64\), but needs \(T, Y, X\) or \(Y, X\) from 64 × 64"),
+        (torch.zeros(2, 2, 64, 64), 3, r"choose one channel and plane"),
+        (torch.zeros(64), 3, r"needs at least 2 axes"),
+        (white(64, 64), 0, r"max_lag is 0 px, but must be from 1 to 7 px"),
+        (white(64, 64), 8, r"max_lag is 8 px"),
+        (torch.full((64, 64), float("nan")), 3, r"NaN or infinite"),
+        (torch.zeros(64, 64), 3, r"constant"),
+    ],
+)
+def test_bad_input(frames: torch.Tensor, max_lag: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        detect_structure(frames, max_lag=max_lag)
