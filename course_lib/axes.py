@@ -1,5 +1,6 @@
 """Named axes in the order TCZYX: time, channel, depth, row, column."""
 
+import math
 from typing import TypeVar
 
 import numpy as np
@@ -24,9 +25,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
     """
     in_order = [letter for letter in AXES if letter in axes]
     if "".join(in_order) != axes or not axes.endswith("YX"):
-        raise ValueError(
-            f"axes {axes!r} must be letters of {AXES!r}, each once and in that order, and end in 'YX'."
-        )
+        raise ValueError(f"axes {axes!r} must be letters of {AXES!r}, each once and in that order, and end in 'YX'.")
     if len(axes) != len(shape):
         raise ValueError(
             f"axes {axes!r} name {len(axes)} dimensions, but the data have {len(shape)}, shape {shape}: "
@@ -98,16 +97,12 @@ def check_spatial(data: torch.Tensor, dimensions: int, *, name: str = "image") -
             f"add the missing axes."
         )
     if data.numel() == 0:
-        raise ValueError(
-            f"{name} has shape {tuple(data.shape)}, without any element: check how it was cropped."
-        )
+        raise ValueError(f"{name} has shape {tuple(data.shape)}, without any element: check how it was cropped.")
     if not data.is_floating_point():
-        raise TypeError(
-            f"{name} has dtype {data.dtype}, but must be floating point: {name}.float() converts it."
-        )
-    if not bool(torch.isfinite(data).all()):
+        raise TypeError(f"{name} has dtype {data.dtype}, but must be floating point: {name}.float() converts it.")
+    low, high = torch.aminmax(data)  # both are NaN if any value is
+    if not (math.isfinite(low) and math.isfinite(high)):
         bad = int((~torch.isfinite(data)).sum())
         raise ValueError(
-            f"{name} has {bad} values that are NaN or infinite: "
-            f"replace them first, for example with torch.nan_to_num."
+            f"{name} has {bad} values that are NaN or infinite: replace them first, for example with torch.nan_to_num."
         )

@@ -60,8 +60,8 @@ def digitize(
     >>> digitize(torch.tensor([0.0, 10.0, 1e9]), gain_e_per_adu=0.5, offset_adu=100, bit_depth=12)
     tensor([ 100.,  120., 4095.])
     """
-    adu = torch.round(electrons.double() / gain_e_per_adu + offset_adu)
-    return adu.clamp(0, 2**bit_depth - 1).float()
+    adu = torch.round(electrons / gain_e_per_adu + offset_adu).clamp(0, 2**bit_depth - 1)
+    return adu.float()
 
 
 class Camera(Parameters):
@@ -173,10 +173,10 @@ class Camera(Parameters):
         charge = torch.poisson(rate, generator=draw).clamp(max=self.full_well_e)
         if self.em_gain > 1:
             charge = self.em_gain * torch._standard_gamma(charge, generator=draw)
-        read = torch.randn(rate.shape, generator=draw, device=rate.device) * self.read_noise_e
+        charge += self.read_noise_e * torch.randn(rate.shape, generator=draw, device=rate.device)
         row = torch.randn((*rate.shape[:-1], 1), generator=draw, device=rate.device) * self.row_noise_adu
         return digitize(
-            charge + read,
+            charge,
             gain_e_per_adu=self.gain_e_per_adu,
             offset_adu=self.offset_adu + row + self._checker(rate),
             bit_depth=self.bit_depth,
@@ -247,7 +247,9 @@ class Camera(Parameters):
         dark = self.dark_current_e_per_s * exposure_ms / 1000 + self.clock_induced_charge_e
         return (charge - dark) / response.to(adu.device)
 
-    def _checker(self, image: torch.Tensor) -> torch.Tensor:
+    def _checker(self, image: torch.Tensor) -> PerPixel:
+        if self.checker_adu == 0:
+            return 0.0
         rows = torch.arange(image.shape[-2], device=image.device)[:, None]
         columns = torch.arange(image.shape[-1], device=image.device)
         return self.checker_adu * (1 - 2 * ((rows + columns) % 2)).to(image.dtype)

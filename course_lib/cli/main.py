@@ -1,0 +1,41 @@
+"""The command ``course`` and its subcommands, one module each."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from course_lib import __version__
+from course_lib.cli import inspect, simulate
+
+__all__ = ["main"]
+
+_COMMANDS = (inspect, simulate)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; an error is one line on stderr and exit status 2.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name; that of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    parser = argparse.ArgumentParser(
+        prog="course", description="Deep learning for microscopy image analysis, for images of your own."
+    )
+    parser.add_argument("--version", action="version", version=f"course {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"course: {error}", file=sys.stderr)
+        return 2
+    return 0
