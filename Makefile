@@ -35,7 +35,7 @@ test: lint book
 	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 gpu: setup
 	$(BIN)/pytest -m gpu

@@ -1,0 +1,74 @@
+"""Every page of the built book, found by listing: nothing foreign, nothing heavy, nothing that shuts people out."""
+
+import functools
+import gzip
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build" / "html"
+PAGES = sorted(page.name for page in SITE.glob("*.html")) or ["intro.html"]
+AXE = ROOT / "_build" / "javascript" / "node_modules" / "axe-core" / "axe.min.js"
+WEIGHT_LIMIT = 1_200_000
+
+pytestmark = pytest.mark.site
+every_page = pytest.mark.parametrize("name", PAGES)
+
+
+@functools.cache
+def weight(path: str) -> int:
+    """Bytes of the file at the address `path`, compressed as a web server would."""
+    return len(gzip.compress((SITE / unquote(path).lstrip("/")).read_bytes()))
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has loaded all it asks for by itself, formulas included."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise; }")
+
+
+@every_page
+def test_it_asks_nothing_of_others_says_no_error_and_stays_light(page: Page, site, record, name: str) -> None:
+    page.goto(f"{site}/{name}")
+    settle(page)
+    assert record.foreign == []
+    assert record.console == []
+    paths = {urlsplit(address).path for address in record.own}
+    assert f"/{name}" in paths
+    assert not [path for path in paths if "/ort/" in path or path.endswith(".onnx")]
+    weights = {path: weight(path) for path in paths}
+    assert sum(weights.values()) <= WEIGHT_LIMIT, sorted(weights.items(), key=lambda item: -item[1])[:8]
+
+
+@every_page
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Page, site, name: str, mode) -> None:
+    page.emulate_media(color_scheme=mode, reduced_motion="reduce")
+    page.goto(f"{site}/{name}")
+    settle(page)
+    assert page.evaluate("document.documentElement.dataset.theme") == mode
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    violations = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    serious = [
+        f"{violation['id']}: {violation['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert not serious, "\n".join(serious)
+
+
+@every_page
+def test_it_fits_a_phone(page: Page, site, name: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site}/{name}")
+    settle(page)
+    too_wide = page.evaluate(
+        "() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('main *')]"
+        ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 150))"
+    )
+    assert too_wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
