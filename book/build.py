@@ -73,6 +73,8 @@ def vendor_javascript() -> None:
     for file in (BOOK / "package.json", lock):
         shutil.copy(file, NODE_MODULES.parent)
     subprocess.run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE_MODULES.parent, check=True)
+    for folder in ("mathjax", "fonts", "live/ort"):
+        shutil.rmtree(GENERATED / folder, ignore_errors=True)
     for source, target in VENDORED.items():
         (GENERATED / target).parent.mkdir(parents=True, exist_ok=True)
         if (NODE_MODULES / source).is_dir():
