@@ -118,8 +118,8 @@ def calibrate_stack(
     frames_count = frames.shape[0]
     # the variance of a mean of T − 1 squared differences that share frames, in units of σ⁴
     spread = (3 * frames_count - 4) / (frames_count - 1) ** 2
-    level, level_variance, level_error = _levels(mean, variance, spread=spread)
-    line = fit_line(level, level_variance, level_error)
+    level, level_variance, relative_error = _levels(mean, variance, spread=spread)
+    line = _fit(level, level_variance, relative_error)
 
     dark = None
     if dark_frames is not None:
@@ -174,10 +174,10 @@ def calibrate_image(
     smooth = _binomial(pixels)
     structure = (_box(smooth.square(), 9) - _box(smooth, 9).square())[4:-4, 4:-4]
     inner = slice(4, -4)
-    level, level_variance, level_error = _levels(
+    level, level_variance, relative_error = _levels(
         mean, residual[inner, inner].square(), structure=structure, spread=2 * _FILTER_CORRELATION
     )
-    line = fit_line(level, level_variance, level_error)
+    line = _fit(level, level_variance, relative_error)
     return _calibration(line, level, level_variance, None, offset_adu, read_noise_e)
 
 
@@ -208,7 +208,7 @@ def _levels(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Average mean and variance over bins of equal pixel number; with `structure`, over its flatter half.
 
-    Returns the mean, the variance and the standard error of the variance of each bin.
+    Returns the mean, the variance and the relative standard error of the variance of each bin.
     """
     order = mean.flatten().argsort()
     bins = min(_BINS, order.numel() // _PIXELS_PER_BIN)
@@ -224,8 +224,18 @@ def _levels(
         level_variance = variance.flatten()[chosen].mean()
         levels.append(mean.flatten()[chosen].mean())
         variances.append(level_variance)
-        errors.append(level_variance.clamp(min=1e-12) * (spread / len(chosen)) ** 0.5)
-    return torch.stack(levels), torch.stack(variances), torch.stack(errors)
+        errors.append((spread / len(chosen)) ** 0.5)
+    return torch.stack(levels), torch.stack(variances), torch.tensor(errors, dtype=torch.float64)
+
+
+def _fit(level: torch.Tensor, variance: torch.Tensor, relative_error: torch.Tensor) -> Line:
+    """Fit the line twice, the second time with the errors that the first line predicts.
+
+    Errors taken from the measured variances would favour the bins whose variance is too small by chance.
+    """
+    line = fit_line(level, variance, variance.clamp(min=ROUNDING_VARIANCE) * relative_error.to(variance.device))
+    predicted = (line.intercept + line.slope * level).clamp(min=ROUNDING_VARIANCE)
+    return fit_line(level, variance, predicted * relative_error.to(variance.device))
 
 
 def _calibration(
