@@ -13,9 +13,7 @@ from course_lib.metrics._check import check_pair
 __all__ = ["normalized_squared_error"]
 
 
-def normalized_squared_error(
-    estimate: torch.Tensor, truth: torch.Tensor, *, dimensions: int = 2
-) -> torch.Tensor:
+def normalized_squared_error(estimate: torch.Tensor, truth: torch.Tensor, *, dimensions: int = 2) -> torch.Tensor:
     """Return the sum of squared errors over the sum of the squared truth.
 
     This is the square of `nrmse` and misleads where it is read as an error in per cent: a restoration that

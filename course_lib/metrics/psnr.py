@@ -13,9 +13,7 @@ from course_lib.metrics._check import check_data_range, check_pair
 __all__ = ["psnr"]
 
 
-def psnr(
-    estimate: torch.Tensor, truth: torch.Tensor, *, data_range: float, dimensions: int = 2
-) -> torch.Tensor:
+def psnr(estimate: torch.Tensor, truth: torch.Tensor, *, data_range: float, dimensions: int = 2) -> torch.Tensor:
     """Return the peak signal-to-noise ratio in decibel.
 
     A wrong brightness counts like noise: a noise-free image at half the brightness may score below a noisy

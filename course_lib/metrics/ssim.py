@@ -33,9 +33,7 @@ def _local_mean(image: torch.Tensor, dimensions: int) -> torch.Tensor:
     return image
 
 
-def ssim(
-    estimate: torch.Tensor, truth: torch.Tensor, *, data_range: float, dimensions: int = 2
-) -> torch.Tensor:
+def ssim(estimate: torch.Tensor, truth: torch.Tensor, *, data_range: float, dimensions: int = 2) -> torch.Tensor:
     """Return the mean structural similarity in a Gaussian window of σ = 1.5 pixels and 11 pixels width.
 
     Equals ``skimage.metrics.structural_similarity`` with ``gaussian_weights=True, sigma=1.5,
