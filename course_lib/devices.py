@@ -40,9 +40,7 @@ def resolve(device: str | torch.device = "auto") -> torch.device:
     try:
         wanted = torch.device(device)
     except RuntimeError:
-        raise ValueError(
-            f"device {device!r} is not a device: pass one of {', '.join(available)}, or 'auto'."
-        ) from None
+        raise ValueError(f"device {device!r} is not a device: pass one of {', '.join(available)}, or 'auto'.") from None
     with_index = f"{wanted.type}:{wanted.index or 0}" if wanted.type == "cuda" else wanted.type
     if with_index not in available:
         raise ValueError(

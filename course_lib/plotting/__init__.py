@@ -10,10 +10,10 @@ from course_lib.plotting.histograms import histograms
 from course_lib.plotting.images import show_images
 from course_lib.plotting.photon_transfer import photon_transfer
 from course_lib.plotting.scale_bar import scale_bar
-from course_lib.plotting.style import COLOURS, use_style
+from course_lib.plotting.style import COLORS, use_style
 
 __all__ = [
-    "COLOURS",
+    "COLORS",
     "autocorrelation",
     "autocorrelations",
     "curves",

@@ -95,7 +95,7 @@ def show_images(
     unit: str = "arbitrary units",
     value_range: tuple[float, float] | None = None,
     columns: int | None = None,
-    colour_map: str = "gray",
+    color_map: str = "gray",
 ) -> Figure:
     """Show images in rows, all on one scale of brightness, with scale bars and one colour bar.
 
@@ -116,7 +116,7 @@ def show_images(
         Brightness shown as the darkest and the brightest colour; by default the extremes of all images.
     columns : int, optional
         Images in a row; by default up to 4.
-    colour_map : str
+    color_map : str
         Name of a colour map of matplotlib; "gray" and "magma" read well in grey.
 
     Returns
@@ -140,14 +140,14 @@ def show_images(
         raise ValueError(f"there are {len(titles)} titles for {len(arrays)} images: pass one for each, or none.")
     if columns is not None and columns < 1:
         raise ValueError(f"columns is {columns}, but must be at least 1: it is the number of images in a row.")
-    if colour_map not in matplotlib.colormaps:
-        raise ValueError(f"colour_map {colour_map!r} is not one of matplotlib's: pass 'gray', 'magma' or 'viridis'.")
+    if color_map not in matplotlib.colormaps:
+        raise ValueError(f"color_map {color_map!r} is not one of matplotlib's: pass 'gray', 'magma' or 'viridis'.")
     low, high = _limits(arrays, value_range)
     sizes = _pixel_sizes(pixel_size_um)
     down, right = sizes or (1.0, 1.0)
     figure, panels = _grid(arrays, columns or _balanced_columns(len(arrays)), down / right, bool(titles))
     for axes, array, title in zip(panels, arrays, titles or [""] * len(arrays), strict=True):
-        picture = axes.imshow(array, cmap=colour_map, vmin=low, vmax=high, aspect=down / right)
+        picture = axes.imshow(array, cmap=color_map, vmin=low, vmax=high, aspect=down / right)
         axes.set_title(title)
         axes.grid(visible=False)
         if sizes:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from course_lib.parameters import Parameter
 from course_lib.plotting._figure import Data, new_axes, own_figure, to_finite_numpy
-from course_lib.plotting.style import COLOURS, STYLE
+from course_lib.plotting.style import COLORS, STYLE
 
 __all__ = ["photon_transfer"]
 
@@ -121,7 +121,7 @@ def photon_transfer(
     axes = axes or new_axes(height_in=3.8)
     axes.set(xscale="log", yscale="log", title=title)
     axes.set(xlabel="signal above the offset (ADU)", ylabel="noise, standard deviation (ADU)")
-    for (name, variance), marker, colour in zip(measured.items(), "os", COLOURS, strict=False):
+    for (name, variance), marker, colour in zip(measured.items(), "os", COLORS, strict=False):
         face = colour if marker == "o" else "none"
         axes.plot(signal, variance**0.5, label=name, marker=marker, linestyle="", color=colour, markerfacecolor=face)
     if gain_e_per_adu is not None:
@@ -141,12 +141,12 @@ def _draw_model(
     shot = np.sqrt(signal / gain_e_per_adu)
     fixed = fixed_pattern * signal
     over_time = np.hypot(read, shot)
-    axes.plot(signal, over_time, color=COLOURS[0], linestyle="-", marker="", label="model")
+    axes.plot(signal, over_time, color=COLORS[0], linestyle="-", marker="", label="model")
     lowest, highest = axes.get_ylim()
     axes.set_ylim(min(lowest, read[0] or lowest) / 2, highest)
     _draw_regime(axes, signal, shot, text="shot noise", at=0.4)
     if read_noise_e:
         _draw_regime(axes, signal, read, text="read noise", at=0.7)
     if fixed_pattern:
-        axes.plot(signal, np.hypot(over_time, fixed), color=COLOURS[1], linestyle="-", marker="")
+        axes.plot(signal, np.hypot(over_time, fixed), color=COLORS[1], linestyle="-", marker="")
         _draw_regime(axes, signal, fixed, text="fixed pattern", at=0.75)

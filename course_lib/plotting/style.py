@@ -10,12 +10,12 @@ from typing import Any
 import matplotlib
 from cycler import cycler
 
-__all__ = ["COLOURS", "LINE_STYLES", "MARKERS", "PAGE_WIDTH_IN", "STYLE", "use_style"]
+__all__ = ["COLORS", "LINE_STYLES", "MARKERS", "PAGE_WIDTH_IN", "STYLE", "use_style"]
 
 PAGE_WIDTH_IN = 7.2
 """Full width of a figure in inches, shown about 700 px wide on the page."""
 
-COLOURS = ("#0b1f4b", "#d97b06", "#14827a", "#a3320b", "#5b1a6b")
+COLORS = ("#0b1f4b", "#d97b06", "#14827a", "#a3320b", "#5b1a6b")
 """Navy, orange, teal, rust, purple."""
 
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -34,7 +34,7 @@ STYLE: dict[Any, Any] = {
     "axes.labelcolor": "0.15",
     "axes.axisbelow": True,
     "axes.grid": True,
-    "axes.prop_cycle": cycler(color=COLOURS) + cycler(linestyle=LINE_STYLES) + cycler(marker=MARKERS),
+    "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=LINE_STYLES) + cycler(marker=MARKERS),
     "grid.color": "0.9",
     "grid.linewidth": 0.7,
     "xtick.color": "0.6",

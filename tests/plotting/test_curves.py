@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.plotting import COLOURS, curves
+from course_lib.plotting import COLORS, curves
 
 x = torch.tensor([1.0, 2.0, 4.0])
 
@@ -18,7 +18,7 @@ def test_curves_are_drawn_with_labels_legend_and_colours_of_their_own():
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("photons per pixel", "SNR", "dose")
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ideal", "camera"]
-    assert [line.get_color() for line in axes.lines] == list(COLOURS[:2])
+    assert [line.get_color() for line in axes.lines] == list(COLORS[:2])
     assert len({(line.get_linestyle(), line.get_marker()) for line in axes.lines}) == 2
     np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([x, x.sqrt()], axis=1))
 
@@ -38,7 +38,7 @@ def test_error_bars_span_the_errors_and_take_no_colour():
     (bars,) = axes.collections
     np.testing.assert_allclose([np.ptp(segment[:, 1]) for segment in bars.get_segments()], [0.2, 0.4, 0.6])
     names = [line for line in axes.lines if line.get_linestyle() != "None"]
-    assert [line.get_color() for line in names] == list(COLOURS[:3])
+    assert [line.get_color() for line in names] == list(COLORS[:3])
 
 
 def test_axes_given_are_drawn_on():

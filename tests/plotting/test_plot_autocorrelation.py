@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from course_lib import metrics
-from course_lib.plotting import autocorrelation
+from course_lib.plotting import autocorrelation, autocorrelations
 
 rho = np.array([[-0.1, 0.48, 0.002], [0.17, 1.0, 0.17], [-0.002, 0.48, -0.1]])
 
@@ -64,3 +64,18 @@ def test_large_maps_have_no_numbers():
 def test_bad_maps_are_refused(bad, message):
     with pytest.raises(ValueError, match=message):
         autocorrelation(bad)
+
+
+def test_several_maps_share_one_scale_of_colours() -> None:
+    weak, strong = np.zeros((3, 3)), np.full((3, 3), 0.4)
+    weak[1, 1] = strong[1, 1] = 1.0
+    figure = autocorrelations({"weak": weak, "strong": strong})
+    limits = [axes.images[0].get_clim() for axes in figure.axes[:2]]
+    assert limits == [(-0.4, 0.4), (-0.4, 0.4)]
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["weak", "strong"]
+    assert len(figure.axes) == 3
+
+
+def test_no_maps_are_refused() -> None:
+    with pytest.raises(ValueError, match="maps is empty, but must hold at least one map"):
+        autocorrelations({})

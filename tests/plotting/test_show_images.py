@@ -113,7 +113,7 @@ def test_complex_images_are_refused():
     [
         ({"titles": ["one"]}, "there are 1 titles for 3 images: pass one for each"),
         ({"columns": 0}, "columns is 0, but must be at least 1"),
-        ({"colour_map": "grey-ish"}, "colour_map 'grey-ish' is not one of matplotlib's: pass 'gray'"),
+        ({"color_map": "grey-ish"}, "color_map 'grey-ish' is not one of matplotlib's: pass 'gray'"),
         ({"value_range": (3, 3)}, r"value_range is \(3, 3\), but must be two finite numbers, the lower first"),
         ({"value_range": (0, np.nan)}, r"value_range is \(0, nan\), but must be two finite"),
         ({"pixel_size_um": 0}, "pixel_size_um is 0 µm, but must be from"),
