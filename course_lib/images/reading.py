@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
@@ -136,16 +136,41 @@ def _one_series(tiff: tifffile.TiffFile, series: int | None, path: Path) -> int:
 
 
 def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Raise where planes are missing: tifffile would return zeros in their place."""
-    size_bytes = path.stat().st_size
-    for page in series.pages:
-        if page is None:
-            raise ValueError(f"{path} lacks planes: keep the files of a multi-file data set in one folder.")
-        ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
-        if max(ends, default=0) > size_bytes:
-            raise ValueError(
-                f"{path} is truncated: its pixels should reach beyond its {size_bytes} bytes. Copy it again."
-            )
+    """Raise where pixels are missing: tifffile would leave planes out, or fill them with zeros."""
+    with _decoding(path):
+        pages = list(series.pages)
+        needed = [(_end_of_pages(path), path.stat().st_size)]
+        if series.dataoffset is not None:
+            needed.append((series.dataoffset + series.nbytes, path.stat().st_size))
+        for page in pages:
+            if page is not None:
+                ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
+                needed.append((max(ends, default=0), page.parent.filehandle.size))
+    if None in pages:
+        raise ValueError(f"{path} lacks planes: keep all files of a multi-file data set in one folder.")
+    for end, size_bytes in needed:
+        if end > size_bytes:
+            raise ValueError(f"{path} is truncated, {end - size_bytes} bytes or more are missing: copy it again.")
+
+
+def _end_of_pages(path: Path) -> int:
+    """Follow the list of pages, each of which tells where the next is, and return where it ends."""
+    with path.open("rb") as file:
+        header = file.read(16)
+        order: Literal["little", "big"] = "little" if header[:2] == b"II" else "big"
+        is_big = 43 in header[2:4]
+        count_bytes, entry_bytes, offset_bytes = (8, 20, 8) if is_big else (2, 12, 4)
+        offset = int.from_bytes(header[8:16] if is_big else header[4:8], order)
+        end, seen = 0, set[int]()
+        while offset != 0 and offset not in seen:
+            seen.add(offset)
+            file.seek(offset)
+            entries = int.from_bytes(file.read(count_bytes), order)
+            next_at = offset + count_bytes + entries * entry_bytes
+            end = max(end, next_at + offset_bytes)
+            file.seek(next_at)
+            offset = int.from_bytes(file.read(offset_bytes), order)
+    return end
 
 
 def _file_axes(series: tifffile.TiffPageSeries, given: str | None, path: Path) -> tuple[str, tuple[int, ...]]:
