@@ -7,7 +7,8 @@ site : str
 pages : list of str
     Names of all its pages, such as ``"noise.html"``; `PAGES` is the same list for ``parametrize``.
 browser : playwright.sync_api.Browser
-    The installed Chromium, Chrome or Edge, for the session.
+    The installed Chromium, Chrome or Edge, for one test file: Playwright keeps an event loop running in this thread,
+    which the notebooks' kernels, tested later, must not meet.
 record : Record
     What happens on `page`: ``record.console`` (errors and uncaught exceptions), ``record.foreign`` (requests to
     elsewhere, all of them aborted), ``record.own`` (addresses asked of this machine, in their order).
@@ -99,7 +100,7 @@ def pages() -> list[str]:
     return PAGES
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
