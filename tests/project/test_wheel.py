@@ -38,7 +38,7 @@ def test_installed_elsewhere_it_loads_its_images(wheel: Path, tmp_path: Path) ->
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import course_lib; from course_lib import datasets;"
         "assert course_lib.__file__.startswith(sys.argv[1]), course_lib.__file__;"
-        "print(datasets.load('hazelnut_photon_counts').data.shape)"
+        "print(datasets.load('hazelnut').data.shape)"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
