@@ -1,0 +1,1 @@
+"""One module a live figure; each defines ``FIGURE``, a `LiveFigure` of the same name as the module."""

@@ -1,0 +1,78 @@
+// The page's worker: loads onnxruntime-web and the figures' graphs, makes the random draws, runs the graphs.
+import { fetchBytes, fetchGunzipped, splitArrays } from "./gunzip.mjs";
+import { drawNumbers } from "./draws.mjs";
+
+let runtime = null; // promise of the ort module
+const figures = new Map(); // address of a figure's folder -> promise of {session, initial, state}
+let queue = Promise.resolve(); // one graph at a time
+
+function loadRuntime() {
+  runtime ??= (async () => {
+    const [ort, wasm] = await Promise.all([
+      import(new URL("ort/ort.wasm.min.mjs", self.location.href).href),
+      fetchGunzipped(new URL("ort/ort-wasm-simd-threaded.wasm.gz", self.location.href), (fraction) =>
+        self.postMessage({ progress: `Loading the runtime, once: ${Math.round(100 * fraction)} %` })),
+    ]);
+    ort.env.wasm.wasmBinary = wasm;
+    ort.env.wasm.numThreads = 1;
+    return ort;
+  })();
+  runtime.catch(() => (runtime = null)); // so that the next touch tries again
+  return runtime;
+}
+
+function loadFigure(base, manifest) {
+  if (!figures.has(base)) {
+    const loading = (async () => {
+      const stateful = manifest.state.length > 0;
+      const [ort, model, state] = await Promise.all([
+        loadRuntime(),
+        fetchBytes(new URL("model.onnx", base)),
+        stateful ? fetchGunzipped(new URL("state.bin.gz", base)) : null,
+      ]);
+      self.postMessage({ progress: "Starting the model …" });
+      const session = await ort.InferenceSession.create(model);
+      return { ort, session, initial: stateful ? splitArrays(state, manifest.state) : {}, state: {} };
+    })();
+    loading.catch(() => figures.delete(base));
+    figures.set(base, loading);
+  }
+  return figures.get(base);
+}
+
+const number = (ort, value) => new ort.Tensor("float32", Float32Array.of(value), []);
+
+async function advance(figure, manifest, { values, seed, first, last }) {
+  const { ort, session } = figure;
+  if (first === 0) figure.state = figure.initial;
+  const feeds = {};
+  for (const { name, choices } of manifest.sliders)
+    feeds[`slider_${name}`] = number(ort, choices ? choices.indexOf(values[name]) : values[name]);
+  let results = {};
+  for (let step = first; step < last; step++) {
+    manifest.draws.forEach((draw, index) => {
+      feeds[`draw_${draw.name}`] = new ort.Tensor("float32", drawNumbers(draw, seed, index, step), draw.shape);
+    });
+    for (const { name, shape } of manifest.state)
+      feeds[`state_${name}`] = new ort.Tensor("float32", figure.state[name], shape);
+    if (manifest.steps) feeds.step = number(ort, step);
+    const used = Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]]));
+    results = await session.run(used);
+    figure.state = Object.fromEntries(manifest.state.map(({ name }) => [name, results[`next_${name}`].data]));
+  }
+  return Object.fromEntries(manifest.outputs.map(({ name }) => [name, results[`output_${name}`].data.slice()]));
+}
+
+async function answer({ id, base, manifest, request }) {
+  try {
+    const figure = await loadFigure(base, manifest);
+    const outputs = request ? await advance(figure, manifest, request) : {};
+    self.postMessage({ id, outputs }, Object.values(outputs).map((array) => array.buffer));
+  } catch (error) {
+    self.postMessage({ id, error: error.message ?? String(error) });
+  }
+}
+
+self.onmessage = (message) => {
+  queue = queue.then(() => answer(message.data));
+};
