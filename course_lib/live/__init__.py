@@ -20,7 +20,7 @@ from course_lib.live.declare import (
     Tensors,
 )
 from course_lib.live.histogram import histogram
-from course_lib.live.listing import figure, figures
+from course_lib.live.listing import list_figures, load_figure
 from course_lib.live.run import evaluate
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ __all__ = [
     "Tensors",
     "evaluate",
     "export_all",
-    "figure",
-    "figures",
     "histogram",
+    "list_figures",
+    "load_figure",
     "show",
 ]
 
@@ -67,7 +67,7 @@ def show(name: str) -> "LiveWidget":
     """
     from course_lib.live.widget import LiveWidget
 
-    return LiveWidget(figure(name))
+    return LiveWidget(load_figure(name))
 
 
 def export_all(folder: Path) -> list[str]:

@@ -82,11 +82,15 @@ class ImagePanel:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One curve of a `CurvePanel`: an output of the same length as the panel's x, or bars of a histogram."""
+    """One curve of a `CurvePanel`: an output as long as the panel's x, or as its own `x`.
+
+    A single point over its own x, with ``style="points"``, marks where the sliders stand.
+    """
 
     output: str
     label: str
     style: Literal["line", "dashed", "dotted", "points", "bars"] = "line"
+    x: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,8 @@ class CurvePanel:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of all outputs that the panel reads."""
-        return (self.x, *(curve.output for curve in self.curves))
+        own = (curve.x for curve in self.curves if curve.x is not None)
+        return (self.x, *own, *(curve.output for curve in self.curves))
 
 
 @dataclass(frozen=True, kw_only=True)

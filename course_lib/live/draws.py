@@ -72,7 +72,7 @@ def draw_numbers(draw: Draw, *, seed: int, index: int, step: int = 0) -> npt.NDA
     Examples
     --------
     >>> draw_numbers(Draw("uniform", (3,)), seed=0, index=0)
-    array([0.11549205, 0.0804044 , 0.69187963], dtype=float32)
+    array([0.34749275, 0.07120198, 0.48301858], dtype=float32)
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}, but must be from 0 to {2**32 - 1}: pass a small whole number.")

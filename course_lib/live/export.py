@@ -13,7 +13,7 @@ import numpy as np
 from course_lib.live import front
 from course_lib.live.declare import LiveFigure, Tensors
 from course_lib.live.graph import export_graph
-from course_lib.live.listing import figures
+from course_lib.live.listing import list_figures
 from course_lib.live.manifest import manifest
 from course_lib.live.poster import poster
 from course_lib.live.run import evaluate
@@ -99,7 +99,7 @@ def export_all(folder: Path, *, chosen: Iterable[LiveFigure] | None = None) -> l
     ):
         (folder / name).write_text(text, encoding="utf-8")
     written = []
-    for figure in figures() if chosen is None else chosen:
+    for figure in list_figures() if chosen is None else chosen:
         fingerprint = _fingerprint(figure)
         description = folder / figure.name / "manifest.json"
         if description.exists() and json.loads(description.read_text(encoding="utf-8"))["source"] == fingerprint:

@@ -5,12 +5,12 @@ import pkgutil
 
 from course_lib.live.declare import LiveFigure
 
-__all__ = ["figure", "figures"]
+__all__ = ["list_figures", "load_figure"]
 
 PACKAGE = "course_lib.live.figures"
 
 
-def figures() -> tuple[LiveFigure, ...]:
+def list_figures() -> tuple[LiveFigure, ...]:
     """Return all live figures of the course, in the order of their names.
 
     Raises
@@ -20,10 +20,10 @@ def figures() -> tuple[LiveFigure, ...]:
     """
     package = importlib.import_module(PACKAGE)
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    return tuple(figure(name) for name in names)
+    return tuple(load_figure(name) for name in names)
 
 
-def figure(name: str) -> LiveFigure:
+def load_figure(name: str) -> LiveFigure:
     """Return the live figure `name`.
 
     Raises

@@ -38,7 +38,7 @@ def _number(outputs: Tensors, source: float | str) -> float:
     return float(outputs[source].reshape(-1)[0]) if isinstance(source, str) else source
 
 
-def _draw_image(axes: Axes, panel: ImagePanel, outputs: Tensors) -> None:
+def _draw_image(canvas: Figure, axes: Axes, panel: ImagePanel, outputs: Tensors) -> None:
     image = outputs[panel.output].numpy()
     low, high = (
         (float(image.min()), float(image.max()))
@@ -47,8 +47,8 @@ def _draw_image(axes: Axes, panel: ImagePanel, outputs: Tensors) -> None:
     )
     shown = axes.imshow(image, cmap=panel.color_map, vmin=low, vmax=high, interpolation="nearest")
     axes.set_axis_off()
-    bar = axes.get_figure().colorbar(shown, ax=axes, fraction=0.046, pad=0.04)  # type: ignore[union-attr]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = canvas.colorbar(shown, ax=axes, fraction=0.046, pad=0.04)
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=0, colors=_SOFT)
     if panel.pixel_size_um is not None:
         pixel_size_um = _number(outputs, panel.pixel_size_um)
@@ -62,16 +62,25 @@ def _draw_image(axes: Axes, panel: ImagePanel, outputs: Tensors) -> None:
 
 
 def _draw_curves(axes: Axes, panel: CurvePanel, outputs: Tensors) -> None:
-    x = outputs[panel.x].numpy()
     for curve, color in zip(panel.curves, np.resize(_COLORS, len(panel.curves)), strict=True):
-        y = outputs[curve.output].numpy()
+        x = outputs[curve.x or panel.x].numpy().reshape(-1)
+        y = outputs[curve.output].numpy().reshape(-1)
         if curve.style == "bars":
             width = x[1] - x[0] if len(x) > 1 else 1.0
             axes.bar(x, y, width=width, color=color, alpha=0.55, label=curve.label)
         else:
             marker = "o" if curve.style == "points" else ""
             style = _STYLES[curve.style]
-            axes.plot(x, y, color=color, linestyle=style, marker=marker, markersize=4, lw=1.8, label=curve.label)
+            axes.plot(
+                x,
+                y,
+                color=color,
+                linestyle=style,
+                marker=marker,
+                markersize=7 if len(x) == 1 else 4,
+                lw=1.8,
+                label=curve.label,
+            )
     axes.set_xscale(panel.x_scale)
     axes.set_yscale(panel.y_scale)
     if panel.x_range is not None:
@@ -85,7 +94,8 @@ def _draw_curves(axes: Axes, panel: CurvePanel, outputs: Tensors) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    if len(panel.curves) > 1 or panel.curves[0].label != panel.y_label:
+        axes.legend(fontsize=8, frameon=False)
 
 
 def _draw_numbers(axes: Axes, panel: NumberPanel, outputs: Tensors) -> None:
@@ -100,14 +110,14 @@ def _draw_numbers(axes: Axes, panel: NumberPanel, outputs: Tensors) -> None:
 
 
 def poster(figure: LiveFigure, outputs: Tensors) -> bytes:
-    """Draw `outputs` as the front end does, and return a PNG file.
+    r"""Draw `outputs` as the front end does, and return a PNG file.
 
     Examples
     --------
     >>> from course_lib import live
-    >>> first = live.figures()[0]
+    >>> first = live.list_figures()[0]
     >>> poster(first, live.evaluate(first))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     width, height = poster_size(figure)
     canvas = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained", facecolor="white")
@@ -118,13 +128,14 @@ def poster(figure: LiveFigure, outputs: Tensors) -> bytes:
         unit = f" ({panel.unit})" if isinstance(panel, ImagePanel) and panel.unit else ""
         axes.set_title(panel.title + unit, fontsize=10, color=_INK, loc="left")
         if isinstance(panel, ImagePanel):
-            _draw_image(axes, panel, outputs)
+            _draw_image(canvas, axes, panel, outputs)
         elif isinstance(panel, CurvePanel):
             _draw_curves(axes, panel, outputs)
         else:
             _draw_numbers(axes, panel, outputs)
-    agg.draw()
-    picture = Image.fromarray(np.asarray(agg.buffer_rgba())).convert("RGB").quantize(256)
+    agg.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(agg.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(pixels).convert("RGB").quantize(256)
     file = io.BytesIO()
     picture.save(file, format="png", optimize=True)
     return file.getvalue()

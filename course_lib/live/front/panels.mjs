@@ -147,9 +147,11 @@ function curvePanel(spec, manifest, element) {
   const keepX = spec.x_scale === "log" ? (v) => Number.isFinite(v) && v > 0 : Number.isFinite;
   const keepY = spec.y_scale === "log" ? (v) => Number.isFinite(v) && v > 0 : Number.isFinite;
 
+  const xOf = (curve, outputs) => outputs[curve.x ?? spec.x];
+
   function ranges(outputs) {
     const curves = spec.curves.map((curve) => outputs[curve.output]);
-    const x = spec.x_range ?? widen(extremes([outputs[spec.x]], keepX), spec.x_scale, 0);
+    const x = spec.x_range ?? widen(extremes(spec.curves.map((curve) => xOf(curve, outputs)), keepX), spec.x_scale, 0);
     const y = spec.y_range ?? widen(extremes(curves, keepY), spec.y_scale, 0.06);
     if (!spec.y_range && spec.curves.some((curve) => curve.style === "bars") && spec.y_scale === "linear") y[0] = 0;
     return [x, y];
@@ -159,7 +161,7 @@ function curvePanel(spec, manifest, element) {
     const width = canvas.clientWidth;
     const height = Math.round(Math.max(200, Math.min(360, width - BAR)));
     const context = prepare(canvas, width, height);
-    const legend = placeLegend(context, spec.curves, width);
+    const legend = placeLegend(context, spec, width);
     const [rangeX, rangeY] = ranges(outputs);
     const right = width - 12;
     const top = legend.height + 22;
@@ -173,10 +175,10 @@ function curvePanel(spec, manifest, element) {
     context.rect(left, top - 4, right - left, bottom - top + 4);
     context.clip();
     spec.curves.forEach((curve, index) =>
-      drawCurve(context, curve.style, outputs[spec.x], outputs[curve.output], axisX, axisY, ink.series[index % 4],
+      drawCurve(context, curve.style, xOf(curve, outputs), outputs[curve.output], axisX, axisY, ink.series[index % 4],
         { keepX, keepY, bottom }));
     context.restore();
-    spec.curves.forEach((curve, index) => drawLegend(context, curve, legend.entries[index], ink, index));
+    legend.entries.forEach((place, index) => drawLegend(context, spec.curves[index], place, ink, index));
     canvas.setAttribute("aria-label", `${spec.title}: ${spec.y_label} against ${spec.x_label}. ` +
       spec.curves.map((curve) => describeCurve(curve, outputs[curve.output], keepY)).join("; "));
   }
@@ -249,7 +251,7 @@ function drawCurve(context, style, x, y, axisX, axisY, color, { keepX, keepY, bo
     for (let i = 0; i < x.length; i++) {
       if (!keepX(x[i]) || !keepY(y[i])) continue;
       context.beginPath();
-      context.arc(axisX.place(x[i]), axisY.place(y[i]), 3, 0, 2 * Math.PI);
+      context.arc(axisX.place(x[i]), axisY.place(y[i]), x.length === 1 ? 6 : 3, 0, 2 * Math.PI);
       context.fill();
     }
   } else {
@@ -266,7 +268,9 @@ function drawCurve(context, style, x, y, axisX, axisY, color, { keepX, keepY, bo
 }
 
 /** Where each entry of the legend goes, wrapped into rows. */
-function placeLegend(context, curves, width) {
+function placeLegend(context, spec, width) {
+  const { curves } = spec;
+  if (curves.length === 1 && curves[0].label === spec.y_label) return { entries: [], height: 0 };
   const entries = [];
   let x = 0;
   let y = 8;
