@@ -1,0 +1,109 @@
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from course_lib import datasets
+
+SHIPPED = [name for name in datasets.names() if datasets.describe(name).origin]
+FETCHED = [name for name in datasets.names() if datasets.describe(name).url]
+
+
+@pytest.fixture(scope="module")
+def prepare(root: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location("prepare", root / "data" / "prepare.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_every_data_set_is_shipped_or_fetched() -> None:
+    assert sorted(SHIPPED + FETCHED) == sorted(datasets.names())
+    assert {"hazelnut", "receptacle", "receptacle_split", "telomeres", "terra_nuclei"} == set(SHIPPED)
+
+
+def test_every_file_of_the_folder_is_registered_and_the_folder_is_small(root: Path) -> None:
+    files = {f"images/{path.name}" for path in (root / "data" / "images").iterdir()}
+    assert files == {datasets.describe(name).file for name in SHIPPED}
+    assert sum(path.stat().st_size for path in (root / "data").rglob("*")) < 20e6
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_records_are_complete(name: str) -> None:
+    record = datasets.describe(name)
+    assert re.fullmatch("[0-9a-f]{64}", record.sha256)
+    assert record.licence
+    assert record.citation
+    assert 10 < len(record.description) < 80
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_files_are_what_the_registry_says(name: str) -> None:
+    record, image = datasets.describe(name), datasets.load(name)
+    assert (image.axes, image.voxel_size_um, image.unit) == (record.axes, record.voxel_size_um, record.unit)
+    assert datasets.path(name).stat().st_size == record.size_bytes
+    assert datasets.pixels_sha256(image.data) == record.pixels_sha256
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_files_carry_their_own_axes_and_pixel_size(name: str) -> None:
+    from course_lib import images
+
+    image, record = images.read(datasets.path(name)), datasets.describe(name)
+    assert (image.axes, image.voxel_size_um, image.unit) == (record.axes, record.voxel_size_um, record.unit)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", SHIPPED)
+def test_prepare_rebuilds_the_file_from_its_wheel(
+    name: str, prepare: ModuleType, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    wheels = tmp_path_factory.getbasetemp() / "wheels"
+    wheels.mkdir(exist_ok=True)
+    rebuilt = prepare.build(name, folder=tmp_path, wheels=wheels)
+    assert hashlib.sha256(rebuilt.read_bytes()).hexdigest() == datasets.describe(name).sha256
+
+
+def test_prepare_refuses_a_wheel_that_is_not_the_pinned_one(prepare: ModuleType, tmp_path: Path) -> None:
+    origin = datasets.describe("hazelnut").origin
+    assert origin is not None
+    (tmp_path / origin.wheel).write_bytes(b"something else")
+    with pytest.raises(SystemExit, match=r"has the sha256 .*, but the registry pins"):
+        prepare.sample_file(origin, tmp_path)
+
+
+def test_readme_for_people_is_in_step(root: Path) -> None:
+    told = (root / "data" / "README.md").read_text(encoding="utf-8")
+    for name in datasets.names():
+        record = datasets.describe(name)
+        (row,) = [line for line in told.splitlines() if line.startswith(f"| {name} |")]
+        for part in (record.file, record.description, record.licence, record.url or record.axes):
+            assert part in row
+    for name in SHIPPED:
+        assert datasets.describe(name).citation in told
+
+
+def test_facts_of_the_real_data() -> None:
+    hazelnut = datasets.load("hazelnut").tensor().double()
+    mean, variance = hazelnut.mean(dim=0), hazelnut.var(dim=0)
+    dim, bright = mean < 20, mean > 80
+    assert float(variance[dim].sum() / mean[dim].sum()) == pytest.approx(1.0, abs=0.03)
+    assert float(variance[bright].sum() / mean[bright].sum()) == pytest.approx(0.87, abs=0.03)
+    assert float(hazelnut.mean()) == pytest.approx(18.5, abs=0.1)
+    split, whole = datasets.load("receptacle_split").data, datasets.load("receptacle").data
+    assert (split.sum(axis=0) == whole).all()
+    assert float(whole.mean()) == pytest.approx(74, abs=1)
+
+
+def test_hash_of_pixels_depends_on_shape_type_and_values() -> None:
+    pixels = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    others = [pixels.reshape(3, 2), pixels.astype(np.uint8), pixels + 1]
+    hashes = {datasets.pixels_sha256(array) for array in (pixels, *others)}
+    assert len(hashes) == 4
+    assert datasets.pixels_sha256(pixels.astype(">u2")) == datasets.pixels_sha256(pixels)
