@@ -63,9 +63,8 @@ class NoiseStructure:
 
     def __str__(self) -> str:
         """Give the verdict in one sentence."""
-        beside = f"ρ one row down {self.at(1, 0):+.2f}, one column right {self.at(0, 1):+.2f}"
-        verdict = "white noise: pixels err alone" if self.white else "structured noise: neighbours err together"
-        return f"{verdict} ({beside}; from {self.source})"
+        verdict = "white noise" if self.white else "structured noise"
+        return f"{verdict}: ρ = {self.at(1, 0):+.2f} down, {self.at(0, 1):+.2f} right (from {self.source})"
 
 
 def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructure:
@@ -92,8 +91,8 @@ def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructur
     >>> noise = torch.randn(4, 128, 128, generator=torch.Generator().manual_seed(0))
     >>> detect_structure(noise).white
     True
-    >>> print(detect_structure(noise + noise.roll(1, dims=-2)))  # doctest: +ELLIPSIS
-    structured noise: neighbours err together (ρ one row down +0.50, one column right ...
+    >>> print(detect_structure(noise + noise.roll(1, dims=-2)))
+    structured noise: ρ = +0.50 down, -0.00 right (from frame differences)
     """
     check_spatial(frames, 2, name="frames")
     if frames.ndim > 3 or min(frames.shape[-2:]) < 64:

@@ -149,4 +149,4 @@ def _draw_model(
         _draw_regime(axes, signal, read, text="read noise", at=0.7)
     if fixed_pattern:
         axes.plot(signal, np.hypot(over_time, fixed), color=COLORS[1], linestyle="-", marker="")
-        _draw_regime(axes, signal, fixed, text="fixed pattern", at=0.75)
+        _draw_regime(axes, signal, fixed, text="fixed pattern", at=0.535)

@@ -35,7 +35,7 @@ def test_simulate_then_inspect_finds_the_camera_again(
     assert "Image(T 6 × Y 128 × X 128, uint16, voxel 0.1 × 0.1 µm, adu)" in told
     gain = float(told.split("gain ")[1].split(" ±")[0])
     assert gain == pytest.approx(2.0, rel=0.05)
-    assert "white noise: pixels err alone" in told
+    assert "white noise: ρ" in told
     assert "from 6 frames; known: offset" in told
 
 
@@ -43,8 +43,8 @@ def test_inspect_real_files_and_several_at_once(capsys: pytest.CaptureFixture[st
     paths = [str(datasets.path(name)) for name in ("hazelnut", "telomeres", "terra_nuclei")]
     assert main(["inspect", *paths]) == 0
     told = capsys.readouterr().out
-    assert told.count("structured noise: neighbours err together") == 2
-    assert told.count("white noise: pixels err alone") == 1
+    assert told.count("structured noise: ρ") == 2
+    assert told.count("white noise: ρ") == 1
     assert "one image: a guess within some 10 %" in told
 
 

@@ -62,7 +62,7 @@ def test_real_cameras() -> None:
     single = detect_structure(telomeres[0])
     assert not single.white
     assert single.at(1, 0) == pytest.approx(0.483, abs=0.05)
-    assert "structured noise: neighbours err together (ρ one row down +0.4" in str(single)
+    assert "structured noise: ρ = +0.4" in str(single)
     assert detect_structure(datasets.load("hazelnut").tensor()[0]).white
 
 

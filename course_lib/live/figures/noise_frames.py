@@ -16,15 +16,15 @@ class Sliders(Parameters):
 
     photons: float = parameter(
         default=30.0,
-        meaning="photons at the peak, all frames together",
+        meaning="photons at the peak",
         unit="photons",
         minimum=0.0,
         slider=(1.0, 300.0),
         scale="log",
     )
-    frames: int = parameter(default=20, meaning="frames that share the photons", minimum=1, slider=(1, MOST_FRAMES))
+    frames: int = parameter(default=20, meaning="frames that share them", minimum=1, slider=(1, MOST_FRAMES))
     read_noise_e: float = parameter(
-        default=1.6, meaning="read noise of one frame", unit="e⁻", minimum=0.0, slider=(0.0, 6.0), step=0.1
+        default=1.6, meaning="read noise", unit="e⁻", minimum=0.0, slider=(0.0, 6.0), step=0.1
     )
 
 
@@ -53,10 +53,11 @@ def add_frame(
         "top": 1.3 * sliders["photons"],
         "bottom": 0 * sliders["photons"],
         "frames": frames.float(),
+        "split": sliders["frames"].reshape(1),
         "formula": noise.snr(signal.expand(MOST_FRAMES), read_noise_e=sliders["read_noise_e"], frames=frames),
         "taken": step + 1,
         "snr": noise.snr(signal, read_noise_e=sliders["read_noise_e"], frames=sliders["frames"]),
-        "measured": measured,
+        "measured": measured.reshape(1),
         "long_snr": noise.snr(signal, read_noise_e=sliders["read_noise_e"]),
         "long_measured": signal / long_error,
     }
@@ -81,7 +82,10 @@ FIGURE = LiveFigure(
         CurvePanel(
             title="The dose split over n frames",
             x="frames",
-            curves=(Curve(output="formula", label="SNR of the sum, by the formula"),),
+            curves=(
+                Curve(output="formula", label="SNR of the sum, by the formula"),
+                Curve(output="measured", x="split", label="measured so far", style="points"),
+            ),
             x_label="frames n that share the photons",
             y_label="SNR",
         ),
