@@ -146,11 +146,11 @@ def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
             if page is not None:
                 ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
                 needed.append((max(ends, default=0), page.parent.filehandle.size))
-    if None in pages:
-        raise ValueError(f"{path} lacks planes: keep all files of a multi-file data set in one folder.")
     for end, size_bytes in needed:
         if end > size_bytes:
             raise ValueError(f"{path} is truncated, {end - size_bytes} bytes or more are missing: copy it again.")
+    if None in pages:
+        raise ValueError(f"{path} lacks planes: keep all files of a multi-file data set in one folder.")
 
 
 def _end_of_pages(path: Path) -> int:
