@@ -78,6 +78,12 @@ def export_graph(figure: LiveFigure) -> bytes:
     -------
     bytes
         The file.
+
+    Notes
+    -----
+    Torch's exporter knows no ``fft.fftfreq`` (make it an asset), ``erfinv``, ``lgamma``, ``median``, ``searchsorted``,
+    ``amax`` without an axis (take ``max``) and no Bessel functions; in float64 onnxruntime has neither ``erf`` nor
+    convolution. The other float64 arithmetic, comparisons, sums, sorting and Fourier transforms work.
     """
     inputs = example_inputs(figure)
     outputs = [f"output_{name}" for name in figure.outputs] + [f"next_{name}" for name in figure.state]
