@@ -66,6 +66,14 @@ def _export(figure: LiveFigure, folder: Path, fingerprint: str) -> None:
     (folder / "manifest.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
 
 
+def _exported_from(folder: Path) -> str:
+    """Return the fingerprint of what was exported into `folder`; empty where that was nothing whole."""
+    try:
+        return str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["source"])
+    except (FileNotFoundError, json.JSONDecodeError):
+        return ""
+
+
 def export_all(folder: Path, *, chosen: Iterable[LiveFigure] | None = None) -> list[str]:
     """Export the live figures and the front end into `folder`.
 
@@ -101,8 +109,7 @@ def export_all(folder: Path, *, chosen: Iterable[LiveFigure] | None = None) -> l
     written = []
     for figure in list_figures() if chosen is None else chosen:
         fingerprint = _fingerprint(figure)
-        description = folder / figure.name / "manifest.json"
-        if description.exists() and json.loads(description.read_text(encoding="utf-8"))["source"] == fingerprint:
+        if _exported_from(folder / figure.name) == fingerprint:
             continue
         _export(figure, folder / figure.name, fingerprint)
         written.append(figure.name)

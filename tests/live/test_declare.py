@@ -98,7 +98,7 @@ def test_an_output_that_is_not_returned_is_named(blurred: live.LiveFigure) -> No
 
 
 def test_a_listing_by_hand_is_not_needed() -> None:
-    with pytest.raises(ValueError, match="there is no live figure 'nosie_camera': choose one of .*noise_camera"):
+    with pytest.raises(ValueError, match=r"there is no live figure 'nosie_camera': choose one of .*noise_camera"):
         live.load_figure("nosie_camera")
 
 
