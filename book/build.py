@@ -5,11 +5,15 @@ Run it by ``make book``. Every step is skipped when what it depends on has not c
 
 import gzip
 import hashlib
+import io
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from PIL import Image
 
 from course_lib import live
 
@@ -21,8 +25,13 @@ NODE_MODULES = BUILD / "javascript" / "node_modules"
 
 # What the site ships of each npm package, and where; a folder is copied whole.
 VENDORED = {
-    "mathjax/es5/tex-chtml.js": "mathjax/tex-chtml.js",
+    "mathjax/es5/startup.js": "mathjax/startup.js",
+    "mathjax/es5/core.js": "mathjax/core.js",
+    "mathjax/es5/input/tex.js": "mathjax/input/tex.js",
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
+    "mathjax/es5/output/chtml.js": "mathjax/output/chtml.js",
+    "mathjax/es5/output/chtml/fonts/tex.js": "mathjax/output/chtml/fonts/tex.js",
+    "mathjax/es5/a11y/assistive-mml.js": "mathjax/a11y/assistive-mml.js",
     "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
     "mathjax/LICENSE": "mathjax/LICENSE",
     "onnxruntime-web/dist/ort.wasm.min.mjs": "live/ort/ort.wasm.min.mjs",
@@ -114,10 +123,29 @@ def write_pages() -> None:
         sys.exit(f"The book was not built: see the warnings and errors above (exit {result.returncode}).")
 
 
+def lighten_pages() -> None:
+    """Give figures a palette of 48 colours where that makes them smaller, and load those below the fold later."""
+    for picture in (BUILD / "html" / "_images").glob("*.png"):
+        with Image.open(picture) as drawn:
+            if drawn.mode == "P":
+                continue
+            packed = io.BytesIO()
+            palette = drawn.convert("RGB").quantize(colors=48, dither=Image.Dither.NONE)
+            palette.save(packed, "png", optimize=True)
+        if len(packed.getvalue()) < picture.stat().st_size:
+            picture.write_bytes(packed.getvalue())
+    for page in (BUILD / "html").glob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        later = re.sub(r'<img (?![^>]*loading=)(?=[^>]*src="_images/)', '<img loading="lazy" ', html)
+        if later != html:
+            page.write_text(later, encoding="utf-8")
+
+
 if __name__ == "__main__":
     vendor_javascript()
     live.export_all(GENERATED / "live")
     forget_what_is_outdated()
     write_pages()
+    lighten_pages()
     print(f"\nThe book is in {(BUILD / 'html').relative_to(ROOT)}. Read it with `make serve`: http://localhost:8000")
     print("(Opened as a file it can be read too, but its live figures need the address.)")

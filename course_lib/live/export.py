@@ -47,9 +47,9 @@ def _packed(tensors: Tensors) -> bytes:
 
 
 def _rounded(outputs: Tensors) -> Tensors:
-    """Keep 12 of the 24 binary digits, enough to be drawn, so that the values compress well."""
+    """Keep 9 of the 24 binary digits, enough to be drawn in 256 shades, so that the values compress well."""
     for tensor in outputs.values():
-        tensor.numpy().view(np.uint32)[...] &= np.uint32(0xFFFFF000)
+        tensor.numpy().view(np.uint32)[...] &= np.uint32(0xFFFF8000)
     return outputs
 
 

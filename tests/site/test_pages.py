@@ -34,6 +34,10 @@ def settle(page: Page) -> None:
 def test_it_asks_nothing_of_others_says_no_error_and_stays_light(page: Page, site, record, name: str) -> None:
     page.goto(f"{site}/{name}")
     settle(page)
+    for height in range(0, page.evaluate("document.documentElement.scrollHeight"), 500):
+        page.evaluate(f"window.scrollTo(0, {height})")  # figures below the fold load on the way
+        page.wait_for_timeout(60)
+    settle(page)
     assert record.foreign == []
     assert record.console == []
     paths = {urlsplit(address).path for address in record.own}
