@@ -140,6 +140,7 @@ export function mountFigure(root, manifest, backend) {
   const themed = new MutationObserver(draw);
   themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   themed.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+  document.fonts.ready.then(draw); // the canvases write with the page's fonts
 
   return {
     ask,

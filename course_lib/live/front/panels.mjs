@@ -1,7 +1,6 @@
 // Panels: an image with colour bar and scale bar, curves with axes, read-outs.
 import { formatNumber, makeAxis, linearTicks, niceLength } from "./scales.mjs";
 
-const FONT = '12px system-ui, "Segoe UI", sans-serif';
 const BAR = 62; // width of the colour bar with its numbers, CSS pixels
 const DASHES = { line: [], dashed: [7, 4], dotted: [2, 3], points: [], bars: [] };
 
@@ -40,7 +39,7 @@ function prepare(canvas, width, height) {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.font = FONT;
+  context.font = `13px ${getComputedStyle(canvas).fontFamily}`;
   return context;
 }
 
