@@ -79,18 +79,13 @@ def sample_file(origin: datasets.Origin, folder: Path) -> Path:
         return Path(archive.extract(origin.path, folder))
 
 
-def pixels_sha256(pixels: np.ndarray) -> str:
-    """Hash the values in C order and little-endian, whatever compresses them later."""
-    return hashlib.sha256(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))).hexdigest()
-
-
 def build(name: str, *, folder: Path, wheels: Path) -> Path:
     """Build one image into `folder`, and verify its pixels."""
     dataset = datasets.describe(name)
     if dataset.origin is None:
         raise SystemExit(f"{name} comes from {dataset.url}, not from a package: nothing to build.")
     pixels = RECIPES[name](sample_file(dataset.origin, wheels))
-    sha256 = pixels_sha256(pixels)
+    sha256 = datasets.pixels_sha256(pixels)
     if sha256 != dataset.pixels_sha256:
         raise SystemExit(f"the pixels of {name} have the sha256 {sha256}, not {dataset.pixels_sha256}.")
     image = images.Image(pixels, axes=dataset.axes, voxel_size_um=dataset.voxel_size_um, unit=dataset.unit)

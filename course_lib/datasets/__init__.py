@@ -1,6 +1,6 @@
-"""The course's real images: each with its origin, licence, citation and checksum; offline first."""
+"""Real images with licence, citation, axes, voxel size and unit; verified, and shipped wherever they may be."""
 
 from course_lib.datasets.loading import load, path
-from course_lib.datasets.registry import Dataset, Origin, describe, names
+from course_lib.datasets.registry import Dataset, Origin, data_folder, describe, names, pixels_sha256
 
-__all__ = ["Dataset", "Origin", "describe", "load", "names", "path"]
+__all__ = ["Dataset", "Origin", "data_folder", "describe", "load", "names", "path", "pixels_sha256"]

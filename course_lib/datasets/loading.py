@@ -1,4 +1,4 @@
-"""Find the file of a data set: in data/, then in the folder ``COURSE_DATA``, then on the network; verified."""
+"""Find the file of a data set, verify it, and read it."""
 
 import hashlib
 import os
@@ -11,51 +11,17 @@ from course_lib.datasets.registry import Dataset, data_folder, describe
 __all__ = ["load", "path"]
 
 
-def load(name: str) -> images.Image:
-    """Load an image.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-
-    Returns
-    -------
-    Image
-        With its axes, voxel size and unit.
-
-    Raises
-    ------
-    ValueError
-        If there is no such data set, it is not one image but an archive, or its file is damaged.
-    ConnectionError
-        If its file is not on this machine and cannot be downloaded.
-
-    Examples
-    --------
-    >>> load("hazelnut")
-    Image(T 5 × Y 256 × X 256, uint16, voxel 0.1463 × 0.1463 µm, photons)
-    """
-    dataset = describe(name)
-    if dataset.axes is None:
-        raise ValueError(
-            f"{name!r} is not one image but the file {dataset.file}: datasets.path({name!r}) gives its path; "
-            f"unpack an archive, and read what you need with images.read."
-        )
-    return images.read(path(name))
-
-
 def path(name: str) -> Path:
-    """Return the path of a data set's file on this machine, downloaded first where it must be.
+    """Return the path of the verified file of a data set, downloading it if it must be.
 
-    The folder ``data`` of the course comes first, then the folder in the environment variable
-    ``COURSE_DATA``, for example a memory stick at a workshop, then the download. The file's sha256 is
-    verified wherever it comes from, once a process.
+    Looked for in this order: the course's own ``data/``; the folder that the environment variable
+    ``COURSE_DATA`` names (a memory stick, a shared disk); the public address, from which it is kept in
+    ``COURSE_DATA`` if that is set, otherwise in the user's cache.
 
     Parameters
     ----------
     name : str
-        One of `names`.
+        Name of the data set, see `names`.
 
     Returns
     -------
@@ -64,11 +30,11 @@ def path(name: str) -> Path:
     Raises
     ------
     ValueError
-        If there is no such data set, or its file is damaged.
+        If there is no data set of that name, or its file is damaged.
     FileNotFoundError
-        If a file that is part of the course is not there.
-    ConnectionError
-        If the file is not on this machine and cannot be downloaded.
+        If a file that the course ships is missing.
+    OSError
+        If it must be downloaded and cannot be; the message tells how to bring it by hand.
 
     Examples
     --------
@@ -76,56 +42,91 @@ def path(name: str) -> Path:
     'hazelnut_flim_photon_counts_t5.tif'
     """
     dataset = describe(name)
-    for folder in _folders():
-        local = folder / dataset.file
-        if local.exists():
-            _verify(local, dataset)
-            return local
+    own = data_folder() / dataset.file
+    if own.exists():
+        return _verified(own, dataset)
+    brought = _brought_folder()
+    if brought is not None and (brought / dataset.file).exists():
+        return _verified(brought / dataset.file, dataset)
     if dataset.url is None:
         raise FileNotFoundError(
-            f"{dataset.file} of the data set {name!r} is in none of {', '.join(map(str, _folders()))}: restore "
-            f"it with 'python data/prepare.py {name}', or set COURSE_DATA to a folder that has it."
+            f"{own}, which the course ships, is missing: restore it with git checkout -- data/images, or "
+            f"rebuild it with python data/prepare.py {name}."
         )
-    return _download(dataset, dataset.url)
+    return _downloaded(dataset, brought)
 
 
-def _folders() -> list[Path]:
-    offline = os.environ.get("COURSE_DATA", "")
-    return [data_folder(), Path(offline)] if offline else [data_folder()]
+def load(name: str) -> images.Image:
+    """Read a data set as an image with its axes, voxel size and unit.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set, see `names`.
+
+    Returns
+    -------
+    Image
+
+    Raises
+    ------
+    ValueError
+        If there is no data set of that name, if it is an archive of many files, or damaged.
+    OSError
+        If it must be downloaded and cannot be.
+
+    Examples
+    --------
+    >>> load("hazelnut")
+    Image(T 5 × Y 256 × X 256, uint16, voxel 0.1463 × 0.1463 µm, photons)
+    """
+    dataset = describe(name)
+    if not dataset.file.endswith((".tif", ".tiff")):
+        raise ValueError(
+            f"{name} is an archive, {dataset.file}, not one image: datasets.path({name!r}) returns the file; "
+            f"unpack it, and read what you need with images.read."
+        )
+    return images.read(path(name), axes=dataset.axes, voxel_size_um=dataset.voxel_size_um, unit=dataset.unit)
 
 
-def _verify(file: Path, dataset: Dataset) -> None:
-    state = file.stat()
-    found = _sha256(file, state.st_size, state.st_mtime_ns)
+def _brought_folder() -> Path | None:
+    named = os.environ.get("COURSE_DATA", "")
+    return Path(named).expanduser() if named else None
+
+
+def _verified(file: Path, dataset: Dataset) -> Path:
+    status = file.stat()
+    found = _sha256(file, status.st_mtime_ns, status.st_size)
     if found != dataset.sha256:
         raise ValueError(
-            f"{file} of the data set {dataset.name!r} is damaged: its sha256 is {found}, "
-            f"but {dataset.sha256} is registered. Delete it, and fetch it again from where it came."
+            f"{file} is damaged or not the published file: its sha256 is {found}, but must be {dataset.sha256}. "
+            f"Delete it, and copy or download it again."
         )
+    return file
 
 
 @cache
-def _sha256(file: Path, _size_bytes: int, _modified_ns: int) -> str:
-    """Hash a file; its size and time are arguments so that a changed file is hashed again."""
+def _sha256(file: Path, _modified_ns: int, _size_bytes: int) -> str:
+    """Hash a file once, and again only when it has changed."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _download(dataset: Dataset, url: str) -> Path:
+def _downloaded(dataset: Dataset, brought: Path | None) -> Path:
     import pooch
 
+    folder = brought or Path(pooch.os_cache("deep-learning-microscopy-course"))
     try:
-        found = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{dataset.sha256}",
-            fname=dataset.file,
-            path=os.environ.get("COURSE_DATA") or pooch.os_cache("course_lib"),
-            progressbar=True,
+        fetched = pooch.retrieve(
+            dataset.url, known_hash=f"sha256:{dataset.sha256}", fname=dataset.file, path=folder, progressbar=True
         )
+    except ValueError as error:  # pooch deletes what does not have the hash
+        raise ValueError(
+            f"the download of {dataset.name} from {dataset.url} is not the published file: {error}"
+        ) from None
     except OSError as error:
-        raise ConnectionError(
-            f"the data set {dataset.name!r} could not be downloaded: {error}. Without a network, get {url} "
-            f"(sha256 {dataset.sha256}) elsewhere, save it as {dataset.file} in a folder, "
-            f"and set the environment variable COURSE_DATA to that folder."
-        ) from error
-    return Path(found)
+        raise OSError(
+            f"{dataset.name} could not be downloaded from {dataset.url} ({error}): without a network, bring the file "
+            f"(sha256 {dataset.sha256}) as {dataset.file} in a folder, and set COURSE_DATA to that folder."
+        ) from None
+    return Path(fetched)

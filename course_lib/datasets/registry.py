@@ -1,27 +1,30 @@
-"""What data sets there are, and all that is known of each: read from data/registry.toml."""
+"""What is known of each data set: ``data/registry.toml`` as records."""
 
 import difflib
+import hashlib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from course_lib.images import Unit
 
-__all__ = ["Dataset", "Origin", "data_folder", "describe", "names"]
+__all__ = ["Dataset", "Origin", "data_folder", "describe", "names", "pixels_sha256"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a packaged file comes from: a sample inside a wheel on the Python package index.
+    """The package on the Python package index that a file of ``data/images`` was made from.
 
     Attributes
     ----------
     package, version : str
-        The package.
+        The package and its version.
     wheel, wheel_sha256 : str
-        The wheel's file name, and its checksum.
+        Name of the wheel file and its hash.
     path : str
         The sample file inside the wheel.
     """
@@ -35,34 +38,34 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """All that is known of one data set.
+    """A data set: where it is, what it is, and what may be done with it.
 
     Attributes
     ----------
     name : str
-        The name to load it by.
+        Its name in this course.
     description : str
-        What it shows, and what was measured of it.
+        What is to be seen, in one line.
     file : str
-        Its file, relative to data/ or to the folder in ``COURSE_DATA``.
+        Path of the file below the data folder.
     sha256 : str
-        The file's checksum.
+        Hash of the file.
+    size_bytes : int or None
+        Size of the file, where it was published.
     licence, citation : str
-        The terms, and what to cite.
-    axes : str or None
-        The image's axes; None for an archive or a model.
+        Terms of use, and what to cite.
+    axes : str
+        Axes of the image in the order TCZYX; empty for an archive.
     voxel_size_um : tuple of float or None
-        (z, y, x) or (y, x) in µm; None when unknown.
+        (y, x) or (z, y, x) in µm; None where unknown.
     unit : {"photons", "electrons", "adu", "arbitrary"}
         What the values count.
-    size_bytes : int or None
-        The file's size, where the file is part of the course.
-    pixels_sha256 : str or None
-        Checksum of the values alone, in C order and little-endian, whatever compressed the file.
     url : str or None
-        Where to download it; None for files that are part of the course.
+        Public address, for data that the course does not ship.
     origin : Origin or None
-        The package that data/prepare.py rebuilds it from.
+        The package that a shipped file was made from.
+    pixels_sha256 : str or None
+        Hash of shape, dtype and values of a shipped file, whatever its compression.
     """
 
     name: str
@@ -71,75 +74,79 @@ class Dataset:
     sha256: str
     licence: str
     citation: str
-    axes: str | None = None
+    size_bytes: int | None = None
+    axes: str = ""
     voxel_size_um: tuple[float, ...] | None = None
     unit: Unit = "arbitrary"
-    size_bytes: int | None = None
-    pixels_sha256: str | None = None
     url: str | None = None
     origin: Origin | None = None
+    pixels_sha256: str | None = None
 
 
 def data_folder() -> Path:
-    """Return the folder data/: inside the package where it is installed, beside it in a checkout."""
+    """Return the folder of the course's own data: inside an installed wheel, or at the top of a checkout."""
     package = Path(__file__).parents[1]
-    inside, beside = package / "data", package.parent / "data"
-    return inside if (inside / "registry.toml").exists() else beside
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent / "data"
 
 
-def names() -> tuple[str, ...]:
-    """List the data sets, those that are part of the course first.
+@cache
+def _registry() -> dict[str, Dataset]:
+    path = data_folder() / "registry.toml"
+    entries: dict[str, dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))
+    records = {}
+    for name, entry in entries.items():
+        if "origin" in entry:
+            entry["origin"] = Origin(**entry["origin"])
+        if "voxel_size_um" in entry:
+            entry["voxel_size_um"] = tuple(entry["voxel_size_um"])
+        records[name] = Dataset(name=name, **entry)
+    return records
+
+
+def names() -> list[str]:
+    """List the names of all data sets.
 
     Examples
     --------
     >>> "hazelnut" in names()
     True
     """
-    return tuple(_registry())
+    return list(_registry())
 
 
 def describe(name: str) -> Dataset:
-    """Return all that is known of a data set.
+    """Return what is known of one data set.
 
     Raises
     ------
     ValueError
-        If there is no data set of this name; the message lists those there are.
+        If there is none of that name; the message suggests the nearest.
 
     Examples
     --------
-    >>> hazelnut = describe("hazelnut")
-    >>> hazelnut.axes, hazelnut.unit, hazelnut.licence
-    ('TYX', 'photons', 'BSD-3-Clause')
+    >>> describe("hazelnut").unit
+    'photons'
+    >>> describe("hazlenut")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: there is no data set 'hazlenut'; did you mean 'hazelnut'? There are ...
     """
-    if name not in _registry():
-        close = difflib.get_close_matches(str(name), names(), n=1)
-        suggestion = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"there is no data set {name!r}.{suggestion} There are {', '.join(map(repr, names()))}.")
-    return _registry()[name]
+    registry = _registry()
+    if name not in registry:
+        near = difflib.get_close_matches(str(name), registry, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"there is no data set {name!r}{hint} There are {', '.join(registry)}.")
+    return registry[name]
 
 
-@cache
-def _registry() -> dict[str, Dataset]:
-    with (data_folder() / "registry.toml").open("rb") as file:
-        tables = tomllib.load(file)
-    return {name: _dataset(name, table, tables["packages"]) for name, table in tables["datasets"].items()}
+def pixels_sha256(pixels: np.ndarray[Any, Any]) -> str:
+    """Hash shape, dtype and values, so that two files can be compared whatever their compression.
 
-
-def _dataset(name: str, table: dict[str, Any], packages: dict[str, dict[str, Any]]) -> Dataset:
-    """Build the record; what all samples of one package share is written once, in the package's table."""
-    entries = dict(table)
-    if "voxel_size_um" in entries:
-        entries["voxel_size_um"] = tuple(entries["voxel_size_um"])
-    if "package" in entries:
-        package = packages[entries["package"]]
-        entries["origin"] = Origin(
-            package=entries.pop("package"),
-            version=package["version"],
-            wheel=package["wheel"],
-            wheel_sha256=package["sha256"],
-            path=entries.pop("sample"),
-        )
-        entries["licence"] = package["licence"]
-        entries.setdefault("citation", package["citation"])
-    return Dataset(name=name, **entries)
+    Examples
+    --------
+    >>> pixels_sha256(np.zeros((2, 2), np.uint16))[:8]
+    '8b81b1b7'
+    """
+    header = f"{pixels.shape} {pixels.dtype.newbyteorder('<').str} ".encode()
+    values = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
+    return hashlib.sha256(header + values.tobytes()).hexdigest()
