@@ -41,6 +41,7 @@ export function mountFigure(root, manifest, backend) {
   const sliders = make("div", { className: "live-sliders" });
   sliders.append(...controls.map((control) => control.element));
   const grid = make("div", { className: "live-panels" });
+  grid.style.setProperty("--live-columns", panels.length === 4 ? 2 : Math.min(panels.length, 3));
   grid.append(...panels.map((panel) => panel.element));
   const body = make("div", { className: "live-body" });
   body.setAttribute("role", "group");

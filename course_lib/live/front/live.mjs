@@ -102,6 +102,8 @@ function render({ model, el }) {
   root.append(caption);
   el.append(root);
   const figure = mountFigure(root, manifest, kernelBackend(model));
+  // without this JupyterLab takes the arrow keys for itself
+  for (const control of root.querySelectorAll("input, select, button")) control.dataset.lmSuppressShortcuts = "true";
   const follow = () => {
     const given = model.get("values");
     const now = figure.values();
