@@ -114,7 +114,7 @@ class Image:
         voxel_size_um: tuple[float, ...] | None = None,
         unit: Unit = "arbitrary",
     ) -> Self:
-        """Make an image from a tensor on any device, in the tensor's dtype.
+        """Copy a tensor, from any device and in its dtype, into an image.
 
         Examples
         --------
@@ -125,7 +125,7 @@ class Image:
             raise TypeError(
                 f"tensor is a {type(tensor).__name__}, but must be a tensor: Image(data, axes=...) takes an array."
             )
-        return cls(as_array(tensor), axes=axes, voxel_size_um=voxel_size_um, unit=unit)
+        return cls(as_array(tensor).copy(), axes=axes, voxel_size_um=voxel_size_um, unit=unit)
 
     def __repr__(self) -> str:
         sizes = " × ".join(f"{axis} {size}" for axis, size in zip(self.axes, self.data.shape, strict=True))

@@ -48,10 +48,14 @@ def metadata_of(tiff: tifffile.TiffFile, series: int) -> Metadata:
 
 def _of_ome(xml: str, series: int) -> Metadata:
     root = ElementTree.fromstring(xml)
-    pixels = root.findall("{*}Image/{*}Pixels")[series]
+    pixels = root.findall("{*}Image/{*}Pixels")
+    if series >= len(pixels):
+        return Metadata()
     size_um = {}
     for letter in "ZYX":
-        size = _in_um(pixels.get(f"PhysicalSize{letter}"), pixels.get(f"PhysicalSize{letter}Unit", "µm"))
+        size = _in_um(
+            pixels[series].get(f"PhysicalSize{letter}"), pixels[series].get(f"PhysicalSize{letter}Unit", "µm")
+        )
         if size is not None:
             size_um[letter] = size
     ours = {}
@@ -62,7 +66,7 @@ def _of_ome(xml: str, series: int) -> Metadata:
 
 
 def _of_imagej(fields: Mapping[str, Any], tags: tifffile.TiffTags) -> Metadata:
-    unit = fields.get("unit", "")
+    unit = str(fields.get("unit", ""))
     found = {"Z": _in_um(fields.get("spacing"), unit)}
     for letter in "YX":
         tag = tags.get(f"{letter}Resolution")

@@ -42,3 +42,29 @@ def test_bad_unit_and_bad_tensor() -> None:
         Image(np.zeros((2, 2)), axes="YX", unit="counts")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"tensor is a ndarray, but must be a tensor"):
         Image.from_tensor(np.zeros((2, 2)), axes="YX")  # type: ignore[arg-type]
+
+
+def test_an_image_does_not_change_with_its_tensor() -> None:
+    tensor = torch.zeros(2, 2)
+    image = Image.from_tensor(tensor, axes="YX")
+    tensor += 1
+    assert (image.data == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32, torch.bool])
+def test_tensors_of_every_kind_become_images(dtype: torch.dtype) -> None:
+    image = Image.from_tensor(torch.tensor([[0, 1], [1, 0]]).to(dtype), axes="YX")
+    assert image.data.tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_gradient_does_not_hinder() -> None:
+    tensor = torch.ones(2, 2, requires_grad=True) * 3
+    assert (Image.from_tensor(tensor, axes="YX").data == 3).all()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", ">u2", "uint64", "float16", ">f4", "float64"])
+def test_tensor_has_the_values_of_every_dtype(dtype: str) -> None:
+    values = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype)[:, ::-1]
+    tensor = Image(values, axes="YX").tensor()
+    assert tensor.dtype == torch.float32
+    assert tensor.tolist() == values.astype(float).tolist()

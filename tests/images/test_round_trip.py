@@ -91,3 +91,35 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"could not be written: No such file or directory"):
         images.write(tmp_path / "none" / "a.tif", Image(np.zeros((4, 4)), axes="YX"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_at_the_last_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result.tif"
+    images.write(path, Image(np.ones((4, 4), np.uint8), axes="YX"))
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        OSError, match=r"could not be written: No space left on device. An older file there is as it was"
+    ):
+        images.write(path, Image(np.zeros((64, 64), np.uint8), axes="YX"))
+    assert [p.name for p in tmp_path.iterdir()] == ["result.tif"]
+    assert path.read_bytes() == before
+
+
+def test_a_memory_map_can_be_written_over_its_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    values = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
+    images.write(path, Image(values, axes="ZYX"))
+    mapped = images.read(path, memory_map=True)
+    images.write(path, Image(mapped.data[1:], axes="ZYX"))
+    assert np.array_equal(images.read(path).data, values[1:])
+
+
+def test_the_same_image_is_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        images.write(tmp_path / name, Image(np.eye(9, dtype=np.float32), axes="YX"), compression="zlib")
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
