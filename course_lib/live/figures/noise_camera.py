@@ -49,8 +49,8 @@ def record(sliders: Tensors, draws: Tensors, assets: Tensors) -> Tensors:
     estimate = (adu - OFFSET_ADU) * GAIN_E_PER_ADU - sliders["background_photons"]
     mean_signal = (signal * bright).sum() / bright.sum()
     error = (((estimate - signal) ** 2 * bright).sum() / bright.sum()) ** 0.5
-    low, high = adu.min(), torch.maximum(adu.max(), adu.min() + BINS)
-    width = (high - low) / BINS
+    width = torch.ceil((adu.max() - adu.min() + 1) / BINS)  # whole ADU, or the bars would be a comb
+    low = adu.min() - 0.5
     return {
         "mean": signal + sliders["background_photons"],
         "image": adu,
@@ -71,8 +71,8 @@ FIGURE = LiveFigure(
     name="noise_camera",
     title="From photons to the recorded image",
     caption=(
-        "Left, the mean number of photons that reach each pixel: a real insect organ, counted long enough to pass for "
-        "the truth. Right, one exposure by a camera with a gain of 0.46 e⁻/ADU and an offset of 100 ADU. Lower the "
+        "Left, the mean number of photons that each pixel detects: a real insect organ, counted long enough to "
+        "pass for the truth. Right, one exposure by a camera with a gain of 0.46 e⁻/ADU and an offset of 100 ADU. Lower the "
         "photons until the structure drowns; then see which of background and read noise costs more."
     ),
     alt=(
@@ -82,7 +82,7 @@ FIGURE = LiveFigure(
     sliders=Sliders,
     function=record,
     panels=(
-        ImagePanel(output="mean", title="Photons that arrive", unit="photons"),
+        ImagePanel(output="mean", title="Mean of the detected photons", unit="photons"),
         ImagePanel(output="image", title="Recorded image", unit="ADU"),
         CurvePanel(
             title="Histogram of the recorded image",

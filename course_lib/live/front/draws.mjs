@@ -9,7 +9,9 @@ function mix(x) {
 function uniform(seed, index, step, count) {
   const a = mix(mix(mix(seed) + index) + step);
   const b = mix(a + 1);
-  return Float64Array.from({ length: count }, (_, i) => ((mix(mix(i ^ a) + b) >>> 9) + 0.5) / 2 ** 23);
+  const numbers = new Float64Array(count);
+  for (let i = 0; i < count; i++) numbers[i] = ((mix(mix(i ^ a) + b) >>> 9) + 0.5) / 2 ** 23;
+  return numbers;
 }
 
 /** The numbers of one draw, {kind, shape}, as a Float32Array. */
@@ -17,6 +19,8 @@ export function drawNumbers(draw, seed, index, step) {
   const count = draw.shape.reduce((product, length) => product * length, 1);
   if (draw.kind === "uniform") return Float32Array.from(uniform(seed, index, step, count));
   const pairs = uniform(seed, index, step, 2 * count);
-  return Float32Array.from({ length: count }, (_, i) =>
-    Math.sqrt(-2 * Math.log(pairs[2 * i])) * Math.cos(2 * Math.PI * pairs[2 * i + 1]));
+  const numbers = new Float32Array(count);
+  for (let i = 0; i < count; i++)
+    numbers[i] = Math.sqrt(-2 * Math.log(pairs[2 * i])) * Math.cos(2 * Math.PI * pairs[2 * i + 1]);
+  return numbers;
 }
