@@ -47,6 +47,8 @@ class Parameter:
         How the slider spreads its range.
     choices : tuple of str
         Allowed words of a parameter that is a word.
+    per_pixel : bool
+        Whether a tensor with one value a pixel is allowed, too.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Parameter:
     step: float | None = None
     scale: Literal["linear", "log"] = "linear"
     choices: tuple[str, ...] = ()
+    per_pixel: bool = False
 
     @property
     def limits(self) -> str:
@@ -84,6 +87,10 @@ class Parameter:
                 raise ParameterError(self._complaint(repr(value)))
             return
         if hasattr(value, "shape") and getattr(value, "ndim", 0) > 0:
+            if not self.per_pixel or not hasattr(value, "numel"):
+                shown = f"a {type(value).__name__} of shape {tuple(value.shape)}"
+                remedy = " or a tensor of such values, one a pixel" if self.per_pixel else ""
+                raise ParameterError(f"{self.name} is {shown}, but must be one number, {self.limits}{remedy}.")
             if math.prod(value.shape) == 0:
                 raise ParameterError(f"{self.name} is a map without elements; pass one value a pixel.")
             # nan survives min and max in torch and NumPy, so the two extremes stand for every element
@@ -91,7 +98,7 @@ class Parameter:
                 self._check_number(extreme, shown=f"a map with an element {extreme:g}")
             return
         try:
-            number = float(value)
+            number = float(value) if not isinstance(value, str) else float("refused")
         except (TypeError, ValueError):
             raise ParameterError(self._complaint(repr(value))) from None
         self._check_number(number, shown=f"{number:g}{f' {self.unit}' if self.unit else ''}")
@@ -119,6 +126,7 @@ def parameter(
     step: float | None = None,
     scale: Literal["linear", "log"] = "linear",
     choices: tuple[str, ...] = (),
+    per_pixel: bool = False,
 ) -> Any:
     """Declare a field of a `Parameters` class; the arguments are the attributes of `Parameter`."""
     declaration = {
@@ -130,6 +138,7 @@ def parameter(
         "step": step,
         "scale": scale,
         "choices": choices,
+        "per_pixel": per_pixel,
     }
     return dataclasses.field(default=default, kw_only=True, metadata={"parameter": declaration})
 

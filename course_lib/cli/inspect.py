@@ -31,9 +31,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    failed = []
     for path in arguments.paths:
-        image = images.read(path, axes=arguments.axes, memory_map=_mappable(path))
+        try:
+            image = images.read(path, axes=arguments.axes, memory_map=_mappable(path))
+        except (OSError, ValueError, TypeError) as error:
+            failed.append(str(error))
+            continue
         print(path, *describe(image, offset_adu=arguments.offset_adu), sep="\n  ")
+    if failed:
+        raise ValueError("; ".join(failed))
 
 
 def _mappable(path: Path) -> bool:
@@ -74,11 +81,14 @@ def describe(image: images.Image, *, offset_adu: float | None = None) -> list[st
     for channel in range(channels):
         prefix = f"channel {channel}: " if channels > 1 else ""
         frames = _frames(image, channel)
-        top = float((frames == frames.max()).double().mean())
+        at_top = int((frames == frames.max()).sum())
+        share = 100 * at_top / frames.numel()
         lines.append(
             f"{prefix}values {float(frames.min()):g} to {float(frames.max()):g}, mean {float(frames.mean()):.4g}; "
-            f"{100 * top:.2g} % of the pixels are at the maximum{' — saturated?' if top > 1e-4 else ''}"
+            f"{share:.2g} % of the pixels are at the maximum{', saturated?' if at_top > 10 and share > 0.01 else ''}"
         )
+        if "Z" in image.axes:
+            lines[-1] += f" (plane {image.data.shape[image.axes.index('Z')] // 2} of the stack)"
         lines.append(prefix + _calibration(frames, offset_adu))
         try:
             lines.append(prefix + str(noise.detect_structure(frames)))
@@ -104,7 +114,7 @@ def _frames(image: images.Image, channel: int) -> torch.Tensor:
 
 def _calibration(frames: torch.Tensor, offset_adu: float | None) -> str:
     calibrate = noise.calibrate_stack if frames.ndim == 3 else noise.calibrate_image
-    source = f"{len(frames)} frames" if frames.ndim == 3 else "one image: a guess within some 10 %"
+    source = f"{len(frames)} frames" if frames.ndim == 3 else "one image: a guess, too small on fine structure"
     try:
         found = calibrate(frames, offset_adu=offset_adu)
     except ValueError as reason:

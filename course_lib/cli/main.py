@@ -1,6 +1,7 @@
 """The command ``course`` and its subcommands, one module each."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console without ρ or ⁻ shows a question mark
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)

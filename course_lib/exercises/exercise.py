@@ -24,7 +24,6 @@ from course_lib.seeding import generator
 __all__ = ["Case", "Exercise", "Feedback", "Mistake"]
 
 _CASES = 4
-_SAME_MISTAKE = 1e-3
 _MARKS = {"passed": "✓", "blank": "✎", "hint": "✗", "wrong": "✗", "error": "✗"}
 
 
@@ -76,6 +75,8 @@ class Exercise:
         Tried in order when an answer is wrong.
     relative_tolerance : float
         Allowed relative error of numbers and of each element of tensors.
+    mistake_tolerance : float
+        Relative difference within which an answer counts as one of the mistakes.
     praise : str
         Said when the answer passes: what the reader has just shown.
     """
@@ -85,6 +86,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     relative_tolerance: float
     praise: str
+    mistake_tolerance: float = 1e-3
 
     def check(self, answer: Callable[..., Any], *, rng: int | torch.Generator | None = None) -> Feedback:
         """Run the reader's function on hidden inputs and answer in words.
@@ -105,36 +107,34 @@ class Exercise:
         returned = []
         for case in cases:
             try:
-                value = answer(*_copies(case.arguments))
-            except Exception as error:
-                where = traceback.extract_tb(error.__traceback__)[-1]
+                returned.append(answer(*_copies(case.arguments)))
+            except (Exception, SystemExit) as error:
                 return Feedback(
-                    "error",
-                    f"Your code stopped with {type(error).__name__}: {error} (line {where.lineno}: {where.line}). "
-                    f"Mend that line and run the cell again.",
+                    "error", f"Your code stopped with {_told(error, answer)}. Mend that, and run the cell again."
                 )
-            if value is None or value is ...:
-                return Feedback("blank", "Nothing here yet: replace the dots by your own lines, and return a value.")
-            returned.append(value)
-        if all(
-            _close(value, case.expected, self.relative_tolerance) for value, case in zip(returned, cases, strict=True)
-        ):
+        pairs = list(zip(returned, cases, strict=True))
+        if all(value is None or value is ... for value in returned):
+            return Feedback("blank", "Nothing here yet: replace the dots by your own lines, and return a value.")
+        if all(_close(value, case.expected, self.relative_tolerance) for value, case in pairs):
             return Feedback("passed", self.praise)
         for mistake in self.mistakes:
             if all(
-                _close(value, mistake.answer(*_copies(case.arguments)), _SAME_MISTAKE)
-                for value, case in zip(returned, cases, strict=True)
+                _close(value, mistake.answer(*_copies(case.arguments)), self.mistake_tolerance) for value, case in pairs
             ):
                 return Feedback("hint", mistake.hint)
-        value, case = next(
-            (value, case)
-            for value, case in zip(returned, cases, strict=True)
-            if not _close(value, case.expected, self.relative_tolerance)
-        )
+        value, case = next(pair for pair in pairs if not _close(pair[0], pair[1].expected, self.relative_tolerance))
         return Feedback(
             "wrong",
             f"Not yet: for one hidden input you returned {_shown(value)}, but {_shown(case.expected)} is right.",
         )
+
+
+def _told(error: BaseException, answer: Callable[..., Any]) -> str:
+    """Name the error and the last line of the reader's own function that led to it."""
+    told = f"{type(error).__name__}: {error}"
+    file = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{told} (line {own[-1].lineno} of the cell: {own[-1].line})" if own else told
 
 
 def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -143,28 +143,34 @@ def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
     if isinstance(expected, tuple):
+        if hasattr(value, "tolist"):
+            value = value.tolist()
         return (
             isinstance(value, tuple | list)
             and len(value) == len(expected)
             and all(_close(v, e, relative_tolerance) for v, e in zip(value, expected, strict=True))
         )
-    if isinstance(expected, str):
-        return bool(value == expected)
     try:
-        given, wanted = torch.as_tensor(value).double(), torch.as_tensor(expected).double()
+        given, wanted = torch.as_tensor(value), torch.as_tensor(expected).double()
     except (TypeError, ValueError, RuntimeError):
         return False
+    if given.is_complex():
+        return False
+    if given.numel() == 1 and wanted.numel() == 1:
+        given = given.reshape(wanted.shape)
     return given.shape == wanted.shape and bool(
-        ((given - wanted).abs() <= relative_tolerance * wanted.abs().clamp(min=1e-12)).all()
+        ((given.double() - wanted).abs() <= relative_tolerance * wanted.abs().clamp(min=1e-12)).all()
     )
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, torch.Tensor) and value.ndim:
+    if value is None:
+        return "nothing"
+    if isinstance(value, torch.Tensor) and value.numel() > 1:
         return f"a tensor of shape {tuple(value.shape)} and mean {float(value.double().mean()):.4g}"
     if isinstance(value, tuple | list):
         return "(" + ", ".join(_shown(v) for v in value) + ")"
     try:
         return f"{float(value):.4g}"
     except (TypeError, ValueError):
-        return repr(value)[:80]
+        return f"a {type(value).__name__}"

@@ -64,6 +64,7 @@ gain = Exercise(
         ),
     ),
     relative_tolerance=0.03,
+    mistake_tolerance=0.02,
     praise="Within 3 % of the hidden cameras' gains. You can now turn any image of such a camera into photons.",
 )
 
@@ -73,7 +74,7 @@ gain = Exercise(
 
 def _draw_snr(rng: torch.Generator) -> Case:
     gain_e_per_adu, offset_adu = _uniform(rng, 0.3, 2.5), float(round(_uniform(rng, 90, 120)))
-    signal, background, read_noise_e = _uniform(rng, 20, 400), _uniform(rng, 20, 400), _uniform(rng, 2, 8)
+    signal, background, read_noise_e = _uniform(rng, 20, 200), _uniform(rng, 20, 200), _uniform(rng, 6, 12)
     background_adu = offset_adu + background / gain_e_per_adu
     cell_adu = background_adu + signal / gain_e_per_adu
     arguments = (cell_adu, background_adu, offset_adu, gain_e_per_adu, read_noise_e)
@@ -115,7 +116,7 @@ snr_with_background = Exercise(
             "Your background contains the camera's offset, which is not light and has no shot noise: subtract it.",
         ),
     ),
-    relative_tolerance=1e-3,
+    relative_tolerance=0.01,
     praise="Right. Background costs twice: nothing of it is signal, and all of it is noise.",
 )
 

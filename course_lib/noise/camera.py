@@ -20,10 +20,12 @@ M. S. Robbins, B. J. Hadwen, IEEE Trans. Electron Devices 50 (2003) 1227 (EM gai
 F. Huang et al., Nature Methods 10 (2013) 653 (sCMOS maps).
 """
 
+import math
+
 import torch
 
 from course_lib.axes import check_spatial
-from course_lib.parameters import Parameters, parameter
+from course_lib.parameters import ParameterError, Parameters, parameter
 from course_lib.seeding import generator
 
 __all__ = ["Camera", "digitize"]
@@ -112,21 +114,26 @@ class Camera(Parameters):
         slider=(0.1, 1.0),
     )
     pixel_response: PerPixel = parameter(
-        default=1.0, meaning="response of the pixel relative to the mean (PRNU)", minimum=0.0
+        per_pixel=True, default=1.0, meaning="response of the pixel relative to the mean (PRNU)", minimum=0.0
     )
     dark_current_e_per_s: PerPixel = parameter(
-        default=0.06, meaning="dark current", unit="e⁻/s", minimum=0.0, slider=(0.0, 10.0)
+        per_pixel=True, default=0.06, meaning="dark current", unit="e⁻/s", minimum=0.0, slider=(0.0, 10.0)
     )
     clock_induced_charge_e: float = parameter(
         default=0.0, meaning="clock-induced charge", unit="e⁻", minimum=0.0, slider=(0.0, 0.1)
     )
     full_well_e: float = parameter(default=30_000.0, meaning="full well", unit="e⁻", minimum=1.0)
-    em_gain: float = parameter(default=1.0, meaning="EM gain; 1 means none", minimum=1.0, slider=(1.0, 300.0))
+    em_gain: float = parameter(default=1.0, meaning="EM gain; 1 means none", minimum=1.0)
     read_noise_e: PerPixel = parameter(
-        default=1.6, meaning="read noise, standard deviation", unit="e⁻", minimum=0.0, slider=(0.0, 20.0)
+        per_pixel=True,
+        default=1.6,
+        meaning="read noise, standard deviation",
+        unit="e⁻",
+        minimum=0.0,
+        slider=(0.0, 20.0),
     )
-    gain_e_per_adu: PerPixel = parameter(default=0.46, meaning="gain", unit="e⁻/ADU", minimum=1e-6)
-    offset_adu: PerPixel = parameter(default=100.0, meaning="offset", unit="ADU", minimum=0.0)
+    gain_e_per_adu: PerPixel = parameter(per_pixel=True, default=0.46, meaning="gain", unit="e⁻/ADU", minimum=1e-6)
+    offset_adu: PerPixel = parameter(per_pixel=True, default=100.0, meaning="offset", unit="ADU", minimum=0.0)
     row_noise_adu: float = parameter(
         default=0.0, meaning="row noise, standard deviation", unit="ADU", minimum=0.0, slider=(0.0, 20.0)
     )
@@ -170,7 +177,8 @@ class Camera(Parameters):
         """
         rate = self.electrons(photons, exposure_ms=exposure_ms)
         draw = generator(rng, photons.device)
-        charge = torch.poisson(rate, generator=draw).clamp(max=self.full_well_e)
+        overflow = self.full_well_e + 20 * self.full_well_e**0.5 + 100  # far beyond the well all counts are alike
+        charge = torch.poisson(rate.clamp(max=overflow), generator=draw).clamp(max=self.full_well_e)
         if self.em_gain > 1:
             charge = self.em_gain * torch._standard_gamma(charge, generator=draw)
         charge += self.read_noise_e * torch.randn(rate.shape, generator=draw, device=rate.device)
@@ -190,8 +198,8 @@ class Camera(Parameters):
                 f"photons has a value of {float(photons.min()):g}, but a mean is at least 0 photons: "
                 f"subtract no more than the background, or clamp at 0."
             )
-        if not exposure_ms >= 0:
-            raise ValueError(f"exposure_ms is {exposure_ms:g} ms, but must be at least 0 ms.")
+        if not 0 <= exposure_ms < math.inf:
+            raise ValueError(f"exposure_ms is {exposure_ms:g} ms, but must be at least 0 ms and finite.")
         self._check_maps(photons)
         dark = self.dark_current_e_per_s * exposure_ms / 1000 + self.clock_induced_charge_e
         return photons * (self.quantum_efficiency * self.pixel_response) + dark
@@ -216,7 +224,9 @@ class Camera(Parameters):
         return mean, variance
 
     def to_photons(self, adu: torch.Tensor, *, exposure_ms: float = 100.0) -> torch.Tensor:
-        """Estimate the photons that reached each pixel: unbiased, as noisy as the image, negative at times.
+        """Estimate the photons that reached each pixel: as noisy as the image, negative at times.
+
+        Unbiased wherever the camera clipped nothing: below saturation, and with an offset of several read noises.
 
         Parameters
         ----------
@@ -243,9 +253,29 @@ class Camera(Parameters):
                 "quantum_efficiency · pixel_response is 0 in some pixel, which cannot be inverted: "
                 "give dead pixels a response above 0 and mask them afterwards."
             )
-        charge = (adu - self.offset_adu - self._checker(adu)) * self.gain_e_per_adu / self.em_gain
         dark = self.dark_current_e_per_s * exposure_ms / 1000 + self.clock_induced_charge_e
-        return (charge - dark) / response.to(adu.device)
+        return (self.to_electrons(adu) - dark) / response.to(adu.device)
+
+    def to_electrons(self, adu: torch.Tensor) -> torch.Tensor:
+        """Estimate the electrons of each pixel, dark ones included: the counts whose variance is their mean.
+
+        Examples
+        --------
+        >>> Camera(gain_e_per_adu=0.5, offset_adu=100.0).to_electrons(torch.full((1, 1), 300.0))
+        tensor([[100.]])
+        """
+        check_spatial(adu, 2, name="adu")
+        self._check_maps(adu)
+        return (adu - self.offset_adu - self._checker(adu)) * self.gain_e_per_adu / self.em_gain
+
+    def __post_init__(self) -> None:
+        """Check each value, and that the model of the EM register holds."""
+        super().__post_init__()
+        if 1 < self.em_gain < 20:
+            raise ParameterError(
+                f"em_gain is {self.em_gain:g}, but must be 1 (none) or at least 20: between them the exponential "
+                f"model of the register overstates its noise."
+            )
 
     def _checker(self, image: torch.Tensor) -> PerPixel:
         if self.checker_adu == 0:

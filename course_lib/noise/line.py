@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Line", "fit_line"]
+__all__ = ["ROUNDING_VARIANCE", "Line", "check_excess_noise", "fit_line", "fit_transfer"]
+
+ROUNDING_VARIANCE = 1 / 12
+"""Variance of rounding to whole ADU, in ADU²."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +70,37 @@ def fit_line(x: torch.Tensor, y: torch.Tensor, standard_error: torch.Tensor) -> 
         intercept_standard_error=intercept_variance**0.5,
         covariance=-slope_variance * float(center),
     )
+
+
+def fit_transfer(level: torch.Tensor, variance: torch.Tensor, relative_error: torch.Tensor) -> Line:
+    """Fit variance against level twice, the second time with the errors that the first line predicts.
+
+    Errors taken from the measured variances would favour the levels whose variance is too small by chance.
+
+    Parameters
+    ----------
+    level, variance, relative_error : torch.Tensor
+        Mean, variance, and the standard error of the variance as a share of it, each of shape (levels,).
+
+    Returns
+    -------
+    Line
+
+    Examples
+    --------
+    >>> level = torch.tensor([1.0, 10.0, 100.0])
+    >>> round(fit_transfer(level, 2 * level + 1, torch.full((3,), 0.01)).slope, 6)
+    2.0
+    """
+    relative_error = relative_error.to(variance.device)
+    line = fit_line(level, variance, variance.clamp(min=ROUNDING_VARIANCE) * relative_error)
+    predicted = (line.intercept + line.slope * level).clamp(min=ROUNDING_VARIANCE)
+    return fit_line(level, variance, predicted * relative_error)
+
+
+def check_excess_noise(excess_noise_factor: float) -> None:
+    """Raise ValueError unless F² is from 1 to 2."""
+    if not 1 <= excess_noise_factor <= 2:
+        raise ValueError(
+            f"excess_noise_factor is {excess_noise_factor:g}, but must be from 1 (no EM gain) to 2 (EMCCD)."
+        )

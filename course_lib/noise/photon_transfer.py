@@ -4,9 +4,10 @@ With :math:`e` electrons a pixel holds :math:`e/g` ADU above the offset, and its
 
 .. math:: \sigma^2 = \frac{e + R^2}{g^2} + \frac1{12} = \frac{\mu - o}{g} + \frac{R^2}{g^2} + \frac1{12},
 
-a straight line in the signal :math:`\mu - o` with slope :math:`1/g`. The variance over the *pixels* of one
-frame would add the fixed pattern :math:`(\mathrm{PRNU}\cdot(\mu - o))^2`; the difference of two frames of
-the same level does not contain it:
+a straight line in the signal :math:`\mu - o` with slope :math:`1/g` (:math:`F^2/g` with EM gain, and then
+:math:`g` and :math:`R` are those of the input). The 1/12 of rounding holds where the noise exceeds half an ADU.
+The variance over the *pixels* of one frame would add the fixed pattern :math:`(\mathrm{PRNU}\cdot(\mu - o))^2`;
+the difference of two frames of the same level does not contain it:
 
 .. math:: \sigma^2 = \tfrac12 \operatorname{var}(a - b).
 
@@ -20,12 +21,9 @@ from dataclasses import dataclass
 import torch
 
 from course_lib.axes import check_spatial
-from course_lib.noise.line import fit_line
+from course_lib.noise.line import ROUNDING_VARIANCE, check_excess_noise, fit_transfer
 
 __all__ = ["PhotonTransfer", "photon_transfer"]
-
-ROUNDING_VARIANCE = 1 / 12
-"""Variance of rounding to whole ADU, in ADU²."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,13 @@ class PhotonTransfer:
     gain_e_per_adu, gain_standard_error : float
         Gain and its standard error.
     offset_adu, read_noise_e, read_noise_standard_error : float
-        From the dark pair.
+        From the dark pair. Where its noise is below half an ADU, rounding hides the read noise, and the error
+        is half an ADU.
     fixed_pattern : float
-        PRNU, the relative standard deviation of the pixels' response.
-    saturation_e : float
-        Signal at which the variance is largest, in electrons; the full well if a level reached it.
+        PRNU, the relative standard deviation of the pixels' response, at the brightest level of the fit and
+        without the pattern that the dark frames have.
+    brightest_level_e : float
+        The level at which the variance is largest, in electrons: saturation lies between it and the next.
     """
 
     signal_adu: torch.Tensor
@@ -60,10 +60,12 @@ class PhotonTransfer:
     read_noise_e: float
     read_noise_standard_error: float
     fixed_pattern: float
-    saturation_e: float
+    brightest_level_e: float
 
 
-def photon_transfer(pairs: torch.Tensor, dark_pair: torch.Tensor) -> PhotonTransfer:
+def photon_transfer(
+    pairs: torch.Tensor, dark_pair: torch.Tensor, *, excess_noise_factor: float = 1.0
+) -> PhotonTransfer:
     """Measure gain, offset, read noise and PRNU.
 
     Parameters
@@ -72,6 +74,8 @@ def photon_transfer(pairs: torch.Tensor, dark_pair: torch.Tensor) -> PhotonTrans
         Two frames of the same evenly lit field at each of several levels, ADU, shape (levels, 2, Y, X).
     dark_pair : torch.Tensor
         Two frames with the shutter closed and the same exposure, shape (2, Y, X).
+    excess_noise_factor : float
+        :math:`F^2`: 1, or 2 for an EMCCD.
 
     Returns
     -------
@@ -100,6 +104,10 @@ def photon_transfer(pairs: torch.Tensor, dark_pair: torch.Tensor) -> PhotonTrans
             f"pairs has shape {tuple(pairs.shape)} and dark_pair {tuple(dark_pair.shape)}, but they must be "
             f"(levels, 2, Y, X) and (2, Y, X): stack two frames of each level."
         )
+    pixels = pairs.shape[-1] * pairs.shape[-2]
+    if pixels < 64:
+        raise ValueError(f"the frames have {pixels} pixels, but a variance needs at least 64: use a larger region.")
+    check_excess_noise(excess_noise_factor)
     offset = float(dark_pair.double().mean())
     dark_variance = float(_pair_variance(dark_pair))
     signal = pairs.double().mean(dim=(1, 2, 3)) - offset
@@ -115,17 +123,21 @@ def photon_transfer(pairs: torch.Tensor, dark_pair: torch.Tensor) -> PhotonTrans
             f"only {int(linear.sum())} level is in the linear range, up to {0.7 * float(brightest):g} ADU "
             f"above the offset, but the fit needs 2: add dimmer levels."
         )
-    pixels = pairs.shape[-1] * pairs.shape[-2]
-    line = fit_line(signal[linear], variance[linear], variance[linear] * (2 / (pixels - 1)) ** 0.5)
-    if line.slope <= 0:
+    relative_error = torch.full_like(variance, (2 / (pixels - 1)) ** 0.5)
+    line = fit_transfer(signal[linear], variance[linear], relative_error[linear])
+    if not line.slope > 0:
         raise ValueError(
             f"the variance falls with the signal (slope {line.slope:.3g} ADU), so no gain follows: check "
             f"that the frames are raw, neither averaged nor filtered, and sorted into levels."
         )
-    gain = 1 / line.slope
+    gain = excess_noise_factor / line.slope
     read_noise = gain * max(dark_variance - ROUNDING_VARIANCE, 0.0) ** 0.5
-    read_noise_error = gain * dark_variance / (2 * pixels) ** 0.5 / max(read_noise / gain, 1e-12)
-    pattern = (frame_variance - variance).clamp(min=0) ** 0.5 / signal
+    read_noise_error = gain * 0.5
+    if dark_variance > 0.25:  # below, rounding hides the read noise
+        read_noise_error = gain * dark_variance / (pixels - 1) ** 0.5 / (2 * (dark_variance - ROUNDING_VARIANCE)) ** 0.5
+    top = signal.where(linear, signal.min()).argmax()
+    dark_pattern = float(dark_pair.double().var(dim=(-2, -1)).mean()) - dark_variance
+    pattern = max(float(frame_variance[top] - variance[top]) - dark_pattern, 0.0) ** 0.5
     return PhotonTransfer(
         signal_adu=signal.float(),
         variance_adu2=variance.float(),
@@ -136,8 +148,8 @@ def photon_transfer(pairs: torch.Tensor, dark_pair: torch.Tensor) -> PhotonTrans
         offset_adu=offset,
         read_noise_e=read_noise,
         read_noise_standard_error=read_noise_error,
-        fixed_pattern=float(pattern[linear][-1]),
-        saturation_e=float(brightest) * gain,
+        fixed_pattern=pattern / float(signal[top]),
+        brightest_level_e=float(brightest) * gain,
     )
 
 

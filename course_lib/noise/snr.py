@@ -1,5 +1,6 @@
 r"""Signal-to-noise ratio of one pixel, and of a dose that is split over several frames."""
 
+import math
 from typing import overload
 
 import torch
@@ -63,12 +64,12 @@ def snr(
     Returns
     -------
     float or torch.Tensor
-        Like `photons`; 0 where there is no signal, NaN where there is neither signal nor noise.
+        Like `photons`; 0 where there is no signal, whether there is noise or not.
 
     Raises
     ------
     ValueError
-        If a number is negative or NaN. Tensors are not looked at, since a live figure exports this function.
+        If a number is out of its range. Tensors are not looked at, since a live figure exports this function.
 
     Examples
     --------
@@ -79,13 +80,19 @@ def snr(
     >>> [round(snr(30.0, read_noise_e=1.6, frames=n), 2) for n in (1, 10, 50)]
     [5.26, 4.02, 2.39]
     """
-    for name, value in (
-        ("photons", photons),
-        ("background_photons", background_photons),
-        ("dark_e", dark_e),
-        ("read_noise_e", read_noise_e),
-    ):
-        if isinstance(value, int | float) and not value >= 0:
-            raise ValueError(f"{name} is {value:g}, but must be at least 0: subtract the background only once.")
+    least = {
+        "photons": 0,
+        "background_photons": 0,
+        "dark_e": 0,
+        "read_noise_e": 0,
+        "frames": 1,
+        "excess_noise_factor": 1,
+    }
+    given = (photons, background_photons, dark_e, read_noise_e, frames, excess_noise_factor)
+    for (name, minimum), value in zip(least.items(), given, strict=True):
+        if isinstance(value, int | float) and not minimum <= value < math.inf:
+            raise ValueError(f"{name} is {value:g}, but must be at least {minimum} and finite.")
     variance = excess_noise_factor * (photons + background_photons + dark_e) + frames * read_noise_e**2
-    return photons / variance**0.5
+    if isinstance(variance, torch.Tensor):
+        return photons / variance.clamp(min=1e-30) ** 0.5
+    return photons / variance**0.5 if variance > 0 else 0.0

@@ -26,8 +26,11 @@ def split_photons(
     Parameters
     ----------
     counts : torch.Tensor
-        Photon counts, whole numbers of any dtype and shape. A camera image must first be calibrated and is
-        then only approximately Poisson: its read noise does not split.
+        Photon counts, whole numbers of any dtype and shape, below 2²⁴. A camera image must first be turned
+        into detected *electrons* and rounded, `Camera.to_electrons(adu).round()`; photons before the quantum
+        efficiency are not Poisson. It is then only approximately Poisson: the read noise does not split, and
+        negative pixels must be clamped at 0, which brightens dark regions. Both are small where the read
+        noise is below about 0.3 electrons or far below the shot noise.
     fraction : float
         Probability of going left, between 0 and 1.
     rng : int, torch.Generator or None
@@ -52,14 +55,21 @@ def split_photons(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction:g}, but must be between 0 and 1, for example 0.5.")
+    if not isinstance(counts, torch.Tensor):
+        raise TypeError(
+            f"counts is a {type(counts).__name__}, but must be a tensor: torch.as_tensor(counts) makes one."
+        )
     photons = counts.float()
-    if photons.numel() and not bool(torch.isfinite(photons).all()):
+    if not bool(torch.isfinite(photons).all()):
         raise ValueError("counts has NaN or infinite values, but must be photon counts: replace them first.")
+    if photons.numel() and float(photons.max()) >= 2**24:
+        raise ValueError(f"counts reach {float(photons.max()):g}, but must be below 2²⁴: split parts of the exposure.")
     if photons.numel() and (float(photons.min()) < 0 or bool((photons != photons.round()).any())):
         strange = photons[(photons < 0) | (photons != photons.round())][0]
         raise ValueError(
             f"counts has a value of {float(strange):g}, but must be whole numbers of photons from 0 up: "
-            f"a camera image is converted by Camera.to_photons and rounded, and splits only approximately."
+            f"turn a camera image into electrons, Camera.to_electrons(adu).round().clamp(min=0), which then "
+            f"splits approximately."
         )
     probability = torch.full_like(photons, fraction)
     left = torch.binomial(photons, probability, generator=generator(rng, photons.device))

@@ -9,7 +9,8 @@ as well, but a microscope passes no detail finer than its resolution: whatever v
 is noise. So the image is filtered by a fourth difference along its rows, and the autocorrelation is taken
 *down* its columns, where the filter has changed nothing; and the other way round. For noise whose spectrum
 is a product, :math:`S(f_y, f_x) = S_y(f_y)\,S_x(f_x)`, the two give the whole
-:math:`\rho(\Delta y, \Delta x) = \rho_y(\Delta y)\,\rho_x(\Delta x)`.
+:math:`\rho(\Delta y, \Delta x) = \rho_y(\Delta y)\,\rho_x(\Delta x)`. Noise that correlates along a diagonal only
+is no such product: a single image shows that it has structure, but not which.
 
 References
 ----------
@@ -41,8 +42,8 @@ class NoiseStructure:
         ρ(dy, dx) for lags up to the maximum, centre 1, shape (2·max_lag + 1, 2·max_lag + 1).
     standard_error : torch.Tensor
         Its standard error, from the scatter between 16 tiles of the image, same shape.
-    white : bool
-        True unless some ρ exceeds `limit` by five standard errors.
+    verdict : {"white", "structured", "uncertain"}
+        White if no ρ exceeds `limit`, structured if one does by five standard errors, uncertain between.
     limit : float
         Correlation that counts as none: 0.05 from frame differences, 0.1 from a single image, where the
         finest detail of an undersampled scene passes for correlated noise.
@@ -52,9 +53,14 @@ class NoiseStructure:
 
     autocorrelation: torch.Tensor
     standard_error: torch.Tensor
-    white: bool
+    verdict: Literal["white", "structured", "uncertain"]
     limit: float
     source: Literal["frame differences", "single image"]
+
+    @property
+    def white(self) -> bool:
+        """Whether the noise is known to be white."""
+        return self.verdict == "white"
 
     def at(self, down: int, right: int) -> float:
         """Return ρ at a lag of `down` rows and `right` columns."""
@@ -63,7 +69,7 @@ class NoiseStructure:
 
     def __str__(self) -> str:
         """Give the verdict in one sentence."""
-        verdict = "white noise" if self.white else "structured noise"
+        verdict = {"white": "white noise", "structured": "structured noise", "uncertain": "uncertain"}[self.verdict]
         return f"{verdict}: ρ = {self.at(1, 0):+.2f} down, {self.at(0, 1):+.2f} right (from {self.source})"
 
 
@@ -114,20 +120,29 @@ def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructur
         rho = down[:, :, None] * right[:, None, :]
     mean = rho.mean(dim=0)
     error = rho.std(dim=0) / len(rho) ** 0.5
-    beyond = (mean.abs() - _LIMITS[source]) > _SIGNIFICANCE * error
-    beyond[max_lag, max_lag] = False
+    excess = mean.abs() - _LIMITS[source]
+    excess[max_lag, max_lag] = -1
+    verdict: Literal["white", "structured", "uncertain"] = "white"
+    if bool((excess > 0).any()):
+        verdict = "structured" if bool((excess > _SIGNIFICANCE * error).any()) else "uncertain"
     return NoiseStructure(
         autocorrelation=mean.float(),
         standard_error=error.float(),
-        white=not bool(beyond.any()),
+        verdict=verdict,
         limit=_LIMITS[source],
         source=source,
     )
 
 
 def _correlation(noise: torch.Tensor, max_lag: int) -> torch.Tensor:
-    """Return the autocorrelation of each of 4 × 4 tiles of (T, Y, X), averaged over T: (16, lags, lags)."""
+    """Return ρ of those of 4 × 4 tiles of (T, Y, X) that vary, averaged over T: (tiles, lags, lags)."""
     height, width = noise.shape[-2] // _TILES, noise.shape[-1] // _TILES
     cut = noise[:, : _TILES * height, : _TILES * width].reshape(-1, _TILES, height, _TILES, width)
     tiles = cut.permute(1, 3, 0, 2, 4).reshape(_TILES**2, -1, height, width)
+    tiles = tiles[(tiles.amax(dim=(-2, -1)) > tiles.amin(dim=(-2, -1))).all(dim=1)]
+    if len(tiles) < 2:
+        raise ValueError(
+            "the noise is constant over most of the image, so it has no structure to measure: "
+            "pass raw frames that differ, without black borders."
+        )
     return metrics.autocorrelation(tiles, max_lag=max_lag).mean(dim=1)

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +48,7 @@ def test_inspect_real_files_and_several_at_once(capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().out
     assert told.count("structured noise: ρ") == 2
     assert told.count("white noise: ρ") == 1
-    assert "one image: a guess within some 10 %" in told
+    assert "one image: a guess, too small on fine structure" in told
 
 
 def test_inspect_tells_what_it_cannot_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +58,7 @@ def test_inspect_tells_what_it_cannot_know(tmp_path: Path, capsys: pytest.Captur
     told = capsys.readouterr().out
     assert "channel 1: gain: unknown, a line needs at least 2 different signal levels" in told
     assert "channel 0: structure of the noise: unknown" in told
-    assert "1e+02 % of the pixels are at the maximum — saturated?" in told
+    assert "1e+02 % of the pixels are at the maximum, saturated?" in told
 
 
 @pytest.mark.parametrize(
@@ -88,3 +91,21 @@ def test_help_lists_the_cameras_flags(capsys: pytest.CaptureFixture[str]) -> Non
     told = capsys.readouterr().out
     for flag in ("--quantum-efficiency", "--em-gain", "--bit-depth", "--row-noise-adu"):
         assert flag in told
+
+
+def test_one_missing_file_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "none.tif"), str(datasets.path("terra_nuclei"))]) == 2
+    told = capsys.readouterr()
+    assert "structured noise" in told.out
+    assert "none.tif" in told.err
+
+
+def test_a_console_without_greek_letters_still_gets_its_answer() -> None:
+    program = "import sys; from course_lib.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "inspect", str(datasets.path("terra_nuclei"))],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"structured noise: ? = +0.50 down" in done.stdout

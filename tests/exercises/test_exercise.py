@@ -1,6 +1,7 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,7 +70,8 @@ def test_exceptions_are_told_with_their_line() -> None:
     assert feedback.status == "error"
     assert "AttributeError" in feedback.message
     assert "no_such_method" in feedback.message
-    assert "Mend that line" in feedback.message
+    assert "(line " in feedback.message
+    assert "return x.no_such_method()" in feedback.message
 
 
 def test_answers_that_change_their_input_do_not_spoil_the_check() -> None:
@@ -93,3 +95,48 @@ def test_html_is_escaped_and_marked() -> None:
     shown = Feedback("wrong", "1 < 2 & <b>")._repr_html_()
     assert "1 &lt; 2 &amp; &lt;b&gt;" in shown
     assert 'class="exercise-feedback exercise-wrong"' in shown
+
+
+def test_errors_inside_a_library_point_at_the_readers_own_line() -> None:
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, "text"])  # type: ignore[list-item]
+
+    message = doubling().check(broken).message
+    assert 'return torch.cat([x, "text"])' in message
+    assert "TypeError" in doubling().check(5).message  # type: ignore[arg-type]
+    assert "of the cell" not in doubling().check(5).message  # type: ignore[arg-type]
+
+
+def test_one_forgotten_return_is_not_called_blank() -> None:
+    calls = iter([1, 2, None, 4])
+    assert doubling().check(lambda x: None if next(calls) is None else 2 * x).message.endswith("is right.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda image: (image == image.max()).nonzero()[0],
+        lambda image: np.argwhere(image.numpy() == image.numpy().max())[0],
+        lambda image: torch.where(image == image.max()),
+        lambda image: list(np.unravel_index(int(image.argmax()), image.shape)),
+        lambda image: torch.tensor(divmod(int(image.argmax()), image.shape[1])),
+    ],
+)
+def test_other_right_forms_of_the_answer_pass(answer) -> None:
+    assert ALL["start.brightest_pixel"].check(answer).status == "passed"
+
+
+def test_complex_numbers_do_not_pass_and_numpy_does() -> None:
+    gain = ALL["noise.gain"]
+    assert gain.check(lambda *a: complex(gain.solution(*a), 5)).status == "wrong"
+    assert gain.check(lambda *a: np.float64(gain.solution(*a))).status == "passed"
+    assert gain.check(lambda *a: gain.solution(*a).reshape(1)).status == "passed"
+
+
+def test_hints_survive_small_differences() -> None:
+    def without_half(first, second, dark_first, dark_second):
+        return ((first + second).mean() / 2 - dark_first.mean()) / (first - second).var()
+
+    feedback = ALL["noise.gain"].check(without_half, rng=0)
+    assert feedback.status == "hint"
+    assert "twice the variance" in feedback.message

@@ -1,6 +1,7 @@
 import argparse
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +17,7 @@ class Lamp(Parameters):
     pulses: int = parameter(default=3, meaning="pulses", minimum=1)
     floor_mw: float = parameter(default=0.0, meaning="floor", unit="mW", maximum=1.0)
     shift: float = parameter(default=0.0, meaning="shift", unit="µm")
+    profile: object = parameter(default=1.0, meaning="profile", minimum=0, per_pixel=True)
     color: str = parameter(default="blue", meaning="colour", choices=("blue", "green"))
 
 
@@ -37,7 +39,13 @@ def test_a_value_is_accepted_exactly_where_it_is_within_the_limits(power: float)
         ({"shift": float("inf")}, r"shift is inf µm, but must be a finite number in µm: shift\."),
         ({"color": "red"}, r"color is 'red', but must be one of 'blue', 'green': colour\."),
         ({"power_mw": None}, r"power_mw is None, but must be from 0 to 50 mW"),
-        ({"power_mw": torch.tensor([1.0, float("nan")])}, r"power_mw is a map with an element nan"),
+        ({"power_mw": "5"}, r"power_mw is '5', but must be from 0 to 50 mW"),
+        (
+            {"power_mw": torch.ones(2)},
+            r"power_mw is a Tensor of shape \(2,\), but must be one number, from 0 to 50 mW\.",
+        ),
+        ({"profile": torch.tensor([1.0, float("nan")])}, r"profile is a map with an element nan"),
+        ({"profile": np.ones((2, 2))}, r"profile is a ndarray of shape \(2, 2\), .* or a tensor of such values"),
     ],
 )
 def test_messages_name_value_limit_and_meaning(changes: dict[str, object], message: str) -> None:

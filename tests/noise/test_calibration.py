@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from course_lib import datasets
+from course_lib import datasets, samples
 from course_lib.noise import Camera, calibrate_image, calibrate_stack
 from course_lib.noise.line import fit_line
 
 
 def scene(size: int = 256) -> torch.Tensor:
-    """A smooth scene of 10 to 500 photons, as an objective would show it sampled at Nyquist."""
+    """A smooth scene of 10 to 500 photons, its period about 130 px."""
     t = torch.linspace(0, 12, size)
     return 10 + 245 * (1 + torch.sin(t)[:, None] * torch.cos(1.3 * t))
 
@@ -131,3 +131,79 @@ def test_line_equals_weighted_polynomial_fit() -> None:
     excess = max(1.0, float((residual**2).sum() / 28))
     assert line.slope_standard_error == pytest.approx((covariance[0, 0] * excess) ** 0.5, rel=1e-4)
     assert line.intercept_standard_error == pytest.approx((covariance[1, 1] * excess) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("frames", [2, 4, 20])
+@pytest.mark.parametrize(("top", "read_noise_e"), [(3.0, 1.6), (20.0, 6.0), (500.0, 1.6)])
+def test_dim_scenes_and_strong_read_noise_do_not_bias_the_gain(frames: int, top: float, read_noise_e: float) -> None:
+    camera = Camera(quantum_efficiency=1.0, read_noise_e=read_noise_e, full_well_e=1e5)
+    dim = top * scene() / float(scene().max())
+    found = [calibrate_stack(camera.capture(dim.expand(frames, -1, -1), rng=s), offset_adu=100) for s in range(8)]
+    gains = torch.tensor([one.gain_e_per_adu for one in found])
+    assert abs(float(gains.mean()) / 0.46 - 1) < 0.01 + 5 * float(gains.std()) / 0.46 / 8**0.5
+    assert abs(float(gains.mean()) / 0.46 - 1) < 0.08
+
+
+@pytest.mark.parametrize("change", ["bleaching", "flicker"])
+def test_changes_of_the_whole_scenes_brightness_are_taken_out(change: str) -> None:
+    steps = torch.arange(8)[:, None, None]
+    flicker = 1 + 0.03 * torch.randn(8, 1, 1, generator=torch.Generator().manual_seed(0))
+    factor = 0.95**steps if change == "bleaching" else flicker
+    frames = Camera(gain_e_per_adu=1.0).capture(scene() * factor, rng=1)
+    assert calibrate_stack(frames, offset_adu=100.0).gain_e_per_adu == pytest.approx(1.0, rel=0.03)
+
+
+@pytest.mark.parametrize("full_well_e", [300.0, 350.0, 390.0])
+def test_saturated_levels_are_left_out(full_well_e: float) -> None:
+    camera = Camera(quantum_efficiency=1.0, full_well_e=full_well_e)
+    found = calibrate_stack(camera.capture(scene().expand(8, -1, -1), rng=0), offset_adu=100.0)
+    assert found.gain_e_per_adu == pytest.approx(0.46, rel=0.05)
+
+
+def test_em_gain_needs_its_excess_noise_factor() -> None:
+    camera = Camera(quantum_efficiency=1.0, em_gain=100.0, gain_e_per_adu=5.0, read_noise_e=30.0, full_well_e=1e5)
+    frames = camera.capture(scene().expand(6, -1, -1), rng=0)
+    found = calibrate_stack(frames, offset_adu=100.0, excess_noise_factor=2.0)
+    assert found.gain_e_per_adu == pytest.approx(0.05, rel=0.02)
+    electrons = found.to_electrons(frames).mean()
+    assert float(electrons / scene().mean()) == pytest.approx(1.0, abs=0.03)
+    with pytest.raises(ValueError, match=r"excess_noise_factor is 3, but must be from 1 \(no EM gain\) to 2 \(EMCCD\)"):
+        calibrate_stack(frames, offset_adu=100.0, excess_noise_factor=3.0)
+
+
+def test_single_image_of_blurred_filaments() -> None:
+    """Dense filaments make the gain too small, by as much as the docstring says."""
+    from scipy.ndimage import gaussian_filter
+
+    sharp = 300 * samples.filaments((512, 512), voxel_size_um=(0.2, 0.2), count=120, rng=0).numpy()
+    gains = {}
+    for sigma in (0.85, 2.5):
+        truth = torch.as_tensor(gaussian_filter(sharp, sigma) * max(1, sigma) + 20)
+        gains[sigma] = calibrate_image(
+            Camera(gain_e_per_adu=1.0).capture(truth, rng=0), offset_adu=100.0
+        ).gain_e_per_adu
+    assert 0.86 < gains[2.5] < 0.97
+    assert 0.6 < gains[0.85] < 0.82
+
+
+def test_standard_error_of_a_single_image_is_what_repeats_scatter() -> None:
+    smooth = scene(384)
+    camera = Camera(gain_e_per_adu=1.0)
+    results = [calibrate_image(camera.capture(smooth, rng=s), offset_adu=100.0) for s in range(30)]
+    gains = torch.tensor([result.gain_e_per_adu for result in results])
+    stated = torch.tensor([result.gain_standard_error for result in results]).mean()
+    assert 0.6 < float(gains.std() / stated) < 1.6
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"offset_adu": float("nan")}, "offset_adu is nan ADU, but must be finite"),
+        ({"read_noise_e": -3.0}, "read_noise_e is -3 e⁻, but must be at least 0 e⁻ and finite"),
+    ],
+)
+def test_what_is_known_must_make_sense(known: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        calibrate_stack(scene().expand(3, -1, -1), **known)
+    with pytest.raises(ValueError, match=message):
+        calibrate_image(scene(), **known)

@@ -183,6 +183,9 @@ def test_maps_must_fit_the_image() -> None:
         ({"bit_depth": 17}, r"bit_depth is 17 bit, but must be from 1 to 16 bit"),
         ({"bit_depth": 12.5}, r"bit_depth is 12.5, but must be a whole number"),
         ({"offset_adu": float("nan")}, r"offset_adu is nan ADU, but must be at least 0 ADU"),
+        ({"em_gain": 2.0}, r"em_gain is 2, but must be 1 \(none\) or at least 20"),
+        ({"em_gain": torch.full((2, 2), 50.0)}, r"em_gain is a Tensor of shape \(2, 2\), but must be one number"),
+        ({"read_noise_e": "1.6"}, r"read_noise_e is '1.6', but must be at least 0 e⁻"),
         ({"em_gain": "high"}, r"em_gain is 'high', but must be at least 1"),
         (
             {"read_noise_e": torch.tensor([[1.0, -2.0]])},
@@ -197,8 +200,9 @@ def test_bad_cameras_are_refused(changes: dict[str, object], message: str) -> No
 
 
 def test_bad_exposure_and_dead_pixels_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"exposure_ms is -5 ms, but must be at least 0 ms"):
-        Camera().capture(torch.zeros(4, 4), exposure_ms=-5)
+    for exposure_ms in (-5, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"exposure_ms is .* ms, but must be at least 0 ms and finite"):
+            Camera().capture(torch.zeros(4, 4), exposure_ms=exposure_ms)
     dead = torch.ones(4, 4)
     dead[1, 1] = 0
     with pytest.raises(ValueError, match="is 0 in some pixel, which cannot be inverted"):
@@ -216,3 +220,24 @@ def test_capture_on_the_gpu_has_the_same_statistics() -> None:
     assert adu.device.type == "cuda"
     assert float(adu.mean()) == pytest.approx(float(mean.mean()), rel=0.01)
     assert float(adu.var()) == pytest.approx(float(variance.mean()), rel=0.01)
+
+
+@pytest.mark.parametrize("photons", [1e5, 1e12, 1e19, 1e30])
+def test_any_overexposure_is_white(photons: float) -> None:
+    adu = Camera().capture(torch.full((8, 8), photons), rng=0)
+    assert bool((adu > 65_000).all())
+
+
+def test_electrons_are_poisson_whatever_the_quantum_efficiency() -> None:
+    camera = QUIET.replace(quantum_efficiency=0.5)
+    electrons = camera.to_electrons(camera.capture(torch.full((PIXELS, PIXELS), 30.0), rng=0)).double()
+    assert float(electrons.mean()) == pytest.approx(15, rel=0.01)
+    assert float(electrons.var()) == pytest.approx(15, rel=0.01)
+
+
+def test_statistics_of_the_scmos_maps() -> None:
+    maps = scmos_maps((1000, 1000), gain_e_per_adu=0.5, offset_adu=100.0, rng=0)
+    assert float(maps.gain_e_per_adu.std() / 0.5) == pytest.approx(0.01, rel=0.01)
+    columns = maps.offset_adu.mean(dim=0)
+    assert float(columns.std()) == pytest.approx(1.0, rel=0.1)
+    assert float((maps.offset_adu - columns).std()) == pytest.approx(2.0, rel=0.01)

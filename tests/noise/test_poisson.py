@@ -8,7 +8,7 @@ from course_lib.noise import poisson_from_uniform
 from course_lib.noise.poisson import NORMAL_ABOVE
 from course_lib.seeding import generator
 
-DRAWS = 400_000
+DRAWS = 200_000
 
 
 def uniform(count: int, seed: int = 0) -> torch.Tensor:

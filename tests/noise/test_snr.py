@@ -43,7 +43,16 @@ def test_tensors_give_tensors() -> None:
 
 
 def test_negative_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"background_photons is -3, but must be at least 0"):
+    with pytest.raises(ValueError, match=r"background_photons is -3, but must be at least 0 and finite"):
         snr(10.0, background_photons=-3.0)
     with pytest.raises(ValueError, match=r"photons is nan"):
         snr(float("nan"))
+    with pytest.raises(ValueError, match=r"frames is 0, but must be at least 1"):
+        snr(10.0, frames=0)
+    with pytest.raises(ValueError, match=r"excess_noise_factor is -1, but must be at least 1"):
+        snr(10.0, excess_noise_factor=-1.0)
+
+
+def test_no_light_is_no_signal() -> None:
+    assert snr(0.0) == 0.0
+    assert float(snr(torch.tensor(0.0))) == 0.0

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from course_lib.noise import split_photons
+from course_lib.noise import Camera, split_photons
 
 COUNTS = arrays(np.int32, array_shapes(min_dims=1, max_dims=3, max_side=8), elements=st.integers(0, 3000))
 
@@ -52,6 +52,7 @@ def test_dtypes(dtype: torch.dtype) -> None:
         ([1.5], 0.5, r"counts has a value of 1.5, but must be whole"),
         ([float("nan")], 0.5, r"counts has NaN or infinite values"),
         ([float("inf")], 0.5, r"counts has NaN or infinite values"),
+        ([2.0**24], 0.5, r"counts reach 1.67772e\+07, but must be below 2²⁴"),
         ([1.0], 0.0, r"fraction is 0, but must be between 0 and 1"),
         ([1.0], 1.0, r"fraction is 1, but must be between 0 and 1"),
         ([1.0], float("nan"), r"fraction is nan"),
@@ -60,3 +61,12 @@ def test_dtypes(dtype: torch.dtype) -> None:
 def test_bad_input(counts: list[float], fraction: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split_photons(torch.tensor(counts), fraction=fraction)
+
+
+def test_arrays_are_refused_and_the_remedy_works() -> None:
+    with pytest.raises(TypeError, match=r"counts is a ndarray, but must be a tensor"):
+        split_photons(np.ones((2, 2)), fraction=0.5)  # type: ignore[arg-type]
+    camera = Camera(quantum_efficiency=0.5, read_noise_e=0.2, gain_e_per_adu=0.1)
+    adu = camera.capture(torch.full((1000, 1000), 20.0), rng=0)
+    left, right = split_photons(camera.to_electrons(adu).round().clamp(min=0), fraction=0.5, rng=1)
+    assert abs(float(torch.corrcoef(torch.stack([left.flatten(), right.flatten()]))[0, 1])) < 0.02

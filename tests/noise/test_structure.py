@@ -24,7 +24,7 @@ def test_moving_average_noise_has_its_closed_form(frames: int, share: float) -> 
     assert structure.at(1, 0) == pytest.approx(expected, abs=5 * error)
     assert structure.at(-1, 0) == pytest.approx(expected, abs=5 * error)
     assert abs(structure.at(0, 1)) < 5 * float(structure.standard_error[3, 4])
-    assert structure.white == (share == 0)
+    assert structure.verdict == ("white" if share == 0 else "structured")
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -81,3 +81,31 @@ def test_real_cameras() -> None:
 def test_bad_input(frames: torch.Tensor, max_lag: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         detect_structure(frames, max_lag=max_lag)
+
+
+def test_diagonal_noise_is_seen_from_a_stack_and_not_called_white_from_one_image() -> None:
+    noise = white(4, 256, 256)
+    frames = noise + noise.roll((1, 1), dims=(-2, -1))
+    stack = detect_structure(frames)
+    assert stack.at(1, 1) == pytest.approx(0.5, abs=0.02)
+    assert abs(stack.at(1, 0)) < 0.02
+    assert detect_structure(frames[0]).verdict == "structured"
+
+
+def test_between_white_and_structured_it_says_uncertain() -> None:
+    receptacle = detect_structure(datasets.load("receptacle").tensor())
+    assert receptacle.verdict == "uncertain"
+    assert str(receptacle).startswith("uncertain: ρ = ")
+
+
+def test_a_black_border_does_not_stop_the_measurement() -> None:
+    frames = Camera().capture(scene().expand(3, -1, -1), rng=0)
+    frames[:, :64] = 0
+    assert detect_structure(frames).white
+
+
+def test_stated_errors_are_what_repeats_scatter() -> None:
+    results = [detect_structure(white(2, 128, 128, seed=s)) for s in range(40)]
+    scatter = torch.tensor([result.at(1, 0) for result in results]).std()
+    stated = torch.stack([result.standard_error[4, 3] for result in results]).mean()
+    assert 0.6 < float(scatter / stated) < 1.6
