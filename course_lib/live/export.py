@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from course_lib.live import front
 from course_lib.live.declare import LiveFigure, Tensors
@@ -47,10 +48,12 @@ def _packed(tensors: Tensors) -> bytes:
 
 
 def _rounded(outputs: Tensors) -> Tensors:
-    """Keep 9 of the 24 binary digits, enough to be drawn in 256 shades, so that the values compress well."""
-    for tensor in outputs.values():
-        tensor.numpy().view(np.uint32)[...] &= np.uint32(0xFFFF8000)
-    return outputs
+    """Keep 9 of the 24 binary digits of images, enough to be drawn in 256 shades, so that they compress well."""
+    mask = np.uint32(0xFFFF8000)
+    return {
+        name: torch.from_numpy((tensor.numpy().view(np.uint32) & mask).view(np.float32)) if tensor.ndim > 1 else tensor
+        for name, tensor in outputs.items()
+    }
 
 
 def _export(figure: LiveFigure, folder: Path, fingerprint: str) -> None:

@@ -44,12 +44,13 @@ def blur(sliders: live.Tensors, draws: live.Tensors, assets: live.Tensors) -> li
         "counts": live.histogram(image.double(), low=low.double(), width=width.double(), bins=16),
         "levels": torch.round(sliders["levels"]),
         "pixel": 0.1 * sliders["width_px"],
+        "points": assets["points"],
     }
 
 
 def points() -> torch.Tensor:
     image = torch.zeros(SIZE, SIZE)
-    image[8, 8] = image[20, 12] = image[24, 27] = 100.0
+    image[8, 8] = image[20, 12] = image[24, 27] = 100.1
     return image
 
 
@@ -81,6 +82,7 @@ BLUR = live.LiveFigure(
             y_label="pixels",
         ),
         live.NumberPanel(numbers=(live.Number(output="levels", label="levels", digits=0),)),
+        live.ImagePanel(output="points", title="Points", unit="photons"),
     ),
     draws={"normal": live.Draw("normal", (SIZE, SIZE)), "uniform": live.Draw("uniform", (SIZE, SIZE))},
     assets={"points": points, "squared_frequency": squared_frequency},

@@ -88,7 +88,7 @@ def test_only_parameters_with_a_slider_or_choices_become_controls(blurred: live.
 
 
 def test_outputs_are_what_the_panels_read(blurred: live.LiveFigure) -> None:
-    assert blurred.outputs == ("image", "pixel", "bottom", "top", "x", "counts", "levels")
+    assert blurred.outputs == ("image", "pixel", "bottom", "top", "x", "counts", "levels", "points")
 
 
 def test_an_output_that_is_not_returned_is_named(blurred: live.LiveFigure) -> None:

@@ -63,6 +63,9 @@ def test_the_first_picture_is_that_of_the_default_values(folder: Path, blurred: 
     packed = np.frombuffer(gzip.decompress((folder / "blur" / "first.bin.gz").read_bytes()), dtype="<f4")
     expected = np.concatenate([tensor.numpy().ravel() for tensor in live.evaluate(blurred).values()])
     np.testing.assert_allclose(packed, expected, rtol=2**-8)
+    numbers = slice(32 * 32, 32 * 32 + 3 + 16 + 16 + 1)
+    np.testing.assert_array_equal(packed[numbers], expected[numbers])  # read-outs and curves are exact
+    assert float(live.evaluate(blurred)["points"].max()) == np.float32(100.1)  # rounding does not reach the asset
 
 
 def test_the_initial_state_is_shipped(folder: Path, averaged: live.LiveFigure) -> None:
