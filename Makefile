@@ -34,8 +34,14 @@ lint: setup
 test: lint book
 	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
 
-bench: setup
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: book .venv-peers/.installed
+	$(BIN)/python -m benchmarks.live_latency
+	$(BIN)/python -m benchmarks.camera --peers .venv-peers/bin/python
+
+.venv-peers/.installed: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --requirement benchmarks/peers/requirements.txt
+	@touch .venv-peers/.installed
 
 gpu: setup
 	$(BIN)/pytest -m gpu

@@ -24,7 +24,7 @@ def autocorrelation(noise: torch.Tensor, *, max_lag: int) -> torch.Tensor:
     White noise has ρ = 0 at every lag but 0, within the standard error :math:`1/\sqrt{N}`, N being the
     number of pairs, about the number of pixels. Pass noise, not an image: a difference of two frames
     of one scene, a dark frame, or a residual; structure is correlated, too. Averaging the result over F
-    fields divides the standard error by √F.
+    independent fields divides the standard error by √F (differences of successive frames share frames: about 0.8 √F).
 
     Parameters
     ----------

@@ -72,8 +72,8 @@ FIGURE = LiveFigure(
     title="From photons to the recorded image",
     caption=(
         "Left, the mean number of photons that each pixel detects: a real insect organ, counted long enough to "
-        "pass for the truth. Right, one exposure by a camera with a gain of 0.46 e⁻/ADU and an offset of 100 ADU. Lower the "
-        "photons until the structure drowns; then see which of background and read noise costs more."
+        "pass for the truth. Right, one exposure by a camera with a gain of 0.46 e⁻/ADU and an offset of 100 ADU. "
+        "Lower the photons until the structure drowns; then see which of background and read noise costs more."
     ),
     alt=(
         "Two images of a seminal receptacle, on the left smooth, on the right grainy as recorded with few photons; "

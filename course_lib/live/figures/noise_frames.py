@@ -31,23 +31,24 @@ class Sliders(Parameters):
 def add_frame(
     sliders: Tensors, draws: Tensors, assets: Tensors, state: Tensors, step: torch.Tensor
 ) -> tuple[Tensors, Tensors]:
-    """Take one more short frame, add it to the sum, and compare with a single long exposure."""
+    """Take one more short frame; the same photons, read once at the end, are the long exposure."""
     truth = sliders["photons"] * assets["scene"]
-    frame = (
-        noise.poisson_from_uniform(truth / sliders["frames"], draws["shot"]) + sliders["read_noise_e"] * draws["read"]
-    )
-    long = noise.poisson_from_uniform(truth, draws["long_shot"]) + sliders["read_noise_e"] * draws["long_read"]
-    total = state["total"] + frame
-    long = torch.where(step < 0.5, long, state["long"])
+    electrons = state["electrons"] + noise.poisson_from_uniform(truth / sliders["frames"], draws["shot"])
+    reads = state["reads"] + draws["read"]
+    one_read = torch.where(step < 0.5, draws["read"], state["one_read"])
+    total = electrons + sliders["read_noise_e"] * reads
+    long = electrons + sliders["read_noise_e"] * one_read
 
     frames = torch.arange(1, MOST_FRAMES + 1)
     so_far = truth * (step + 1) / sliders["frames"]
     bright = (assets["scene"] > BRIGHT).double()
     signal = (truth * bright).sum() / bright.sum()
-    error = (((total - so_far) ** 2 * bright).sum() / bright.sum()) ** 0.5
-    long_error = (((long - truth) ** 2 * bright).sum() / bright.sum()) ** 0.5
-    measured = signal * (step + 1) / sliders["frames"] / error
-    return {"total": total, "long": long}, {
+    signal_so_far = (so_far * bright).sum() / bright.sum()
+
+    def measured(image: torch.Tensor) -> torch.Tensor:
+        return signal_so_far / (((image - so_far) ** 2 * bright).sum() / bright.sum()) ** 0.5
+
+    return {"electrons": electrons, "reads": reads, "one_read": one_read}, {
         "total": total,
         "long": long,
         "top": 1.3 * sliders["photons"],
@@ -57,9 +58,9 @@ def add_frame(
         "formula": noise.snr(signal.expand(MOST_FRAMES), read_noise_e=sliders["read_noise_e"], frames=frames),
         "taken": step + 1,
         "snr": noise.snr(signal, read_noise_e=sliders["read_noise_e"], frames=sliders["frames"]),
-        "measured": measured.reshape(1),
+        "measured": measured(total).reshape(1),
         "long_snr": noise.snr(signal, read_noise_e=sliders["read_noise_e"]),
-        "long_measured": signal / long_error,
+        "long_measured": measured(long),
     }
 
 
@@ -67,8 +68,9 @@ FIGURE = LiveFigure(
     name="noise_frames",
     title="One long exposure or many short ones",
     caption=(
-        "The same photons, once in one exposure and once spread over frames that are added up as you watch. Shot noise "
-        "does not mind being split; read noise is paid for every frame. Find the dose at which splitting is free."
+        "The same photons twice, as they arrive: left, read out once; right, read out after every frame and added up. "
+        "Shot noise does not mind being split; read noise is paid for every frame. Find the dose at which splitting "
+        "is free."
     ),
     alt=(
         "Left, one long exposure of a seminal receptacle; right, the noisier sum of many short frames with as many "
@@ -100,13 +102,8 @@ FIGURE = LiveFigure(
             ),
         ),
     ),
-    draws={
-        "shot": Draw("uniform", SHAPE),
-        "read": Draw("normal", SHAPE),
-        "long_shot": Draw("uniform", SHAPE),
-        "long_read": Draw("normal", SHAPE),
-    },
+    draws={"shot": Draw("uniform", SHAPE), "read": Draw("normal", SHAPE)},
     assets={"scene": scene},
-    state={"total": torch.zeros(SHAPE), "long": torch.zeros(SHAPE)},
+    state={name: torch.zeros(SHAPE) for name in ("electrons", "reads", "one_read")},
     steps="frames",
 )
