@@ -124,7 +124,7 @@ def write_pages() -> None:
 
 
 def lighten_pages() -> None:
-    """Give figures a palette of 48 colours where that makes them smaller, and load those below the fold later."""
+    """Give figures a palette where that makes them smaller, load them when they come into view, drop what is unused."""
     for picture in (BUILD / "html" / "_images").glob("*.png"):
         with Image.open(picture) as drawn:
             if drawn.mode == "P":
@@ -137,6 +137,8 @@ def lighten_pages() -> None:
     for page in (BUILD / "html").glob("*.html"):
         html = page.read_text(encoding="utf-8")
         later = re.sub(r'<img (?![^>]*loading=)(?=[^>]*src="_images/)', '<img loading="lazy" ', html)
+        # what a notebook would need to restore its widgets; the page runs them itself
+        later = re.sub(r'<script type="application/vnd.jupyter.widget-state\+json">.*?</script>', "", later, flags=re.S)
         if later != html:
             page.write_text(later, encoding="utf-8")
 
