@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.machine import write_results
 
+from benchmarks.machine import write_results
 from course_lib import noise
 
 SIDE = 1024
