@@ -123,6 +123,12 @@ def write_pages() -> None:
         sys.exit(f"The book was not built: see the warnings and errors above (exit {result.returncode}).")
 
 
+def lazily(found: re.Match[str]) -> str:
+    """Return the beginning of an image's tag that loads late and reserves its place."""
+    with Image.open(BUILD / "html" / found[1]) as drawn:
+        return f'<img loading="lazy" width="{drawn.width}" height="{drawn.height}" '
+
+
 def lighten_pages() -> None:
     """Give figures a palette where that makes them smaller, load them when they come into view, drop what is unused."""
     for picture in (BUILD / "html" / "_images").glob("*.png"):
@@ -136,7 +142,7 @@ def lighten_pages() -> None:
             picture.write_bytes(packed.getvalue())
     for page in (BUILD / "html").glob("*.html"):
         html = page.read_text(encoding="utf-8")
-        later = re.sub(r'<img (?![^>]*loading=)(?=[^>]*src="_images/)', '<img loading="lazy" ', html)
+        later = re.sub(r'<img (?![^>]*loading=)(?=[^>]*src="(_images/[^"]+\.png)")', lazily, html)
         # what a notebook would need to restore its widgets; the page runs them itself
         later = re.sub(r'<script type="application/vnd.jupyter.widget-state\+json">.*?</script>', "", later, flags=re.S)
         if later != html:

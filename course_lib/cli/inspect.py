@@ -119,7 +119,7 @@ def _calibration(frames: torch.Tensor, offset_adu: float | None) -> str:
         found = calibrate(frames, offset_adu=offset_adu)
     except ValueError as reason:
         return f"gain: unknown, {reason}"
-    return (
-        f"gain {found.gain_e_per_adu:.3g} ± {found.gain_standard_error:.2g} e⁻/ADU, read noise "
-        f"{found.read_noise_e:.2f} e⁻, offset {found.offset_adu:.1f} ADU (from {source}; known: {found.known})"
-    )
+    gain = f"gain {found.gain_e_per_adu:.3g} ± {found.gain_standard_error:.2g} e⁻/ADU"
+    if found.known == "nothing":
+        return f"{gain}, offset {found.offset_adu:.1f} ADU if there is no read noise (from {source}; try --offset-adu)"
+    return f"{gain}, read noise {found.read_noise_e:.2f} e⁻ at the offset given (from {source})"

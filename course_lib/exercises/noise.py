@@ -16,14 +16,14 @@ def _uniform(rng: torch.Generator, low: float, high: float) -> float:
 
 
 def _draw_gain(rng: torch.Generator) -> Case:
-    shape = (256, 256)
+    shape = (384, 384)
     camera = noise.Camera(
         gain_e_per_adu=_uniform(rng, 0.3, 3.0),
         offset_adu=float(round(_uniform(rng, 200, 600))),
-        read_noise_e=_uniform(rng, 2.0, 5.0),
+        read_noise_e=_uniform(rng, 8.0, 12.0),
         pixel_response=noise.pixel_response_map(shape, nonuniformity=0.03, rng=rng),
     )
-    flat = torch.full((2, *shape), _uniform(rng, 2000, 6000))
+    flat = torch.full((2, *shape), _uniform(rng, 600, 1500))
     pair = camera.capture(flat, rng=rng)
     dark_pair = camera.capture(torch.zeros_like(flat), rng=rng)
     return Case((pair[0], pair[1], dark_pair[0], dark_pair[1]), camera.gain_e_per_adu)
@@ -53,6 +53,16 @@ gain = Exercise(
         Mistake(
             lambda a, b, c, d: ((a + b).mean() / 2 - (c + d).mean() / 2) / ((a - b).var() - (c - d).var()),
             "A difference of two frames has twice the variance of one: divide it by 2.",
+        ),
+        Mistake(
+            lambda a, b, c, d: (a.mean() - c.mean()) / ((a - b).var() / 2),
+            "Your variance still contains the read noise, which is there without light: subtract the variance of "
+            "the difference of the dark frames.",
+        ),
+        Mistake(
+            lambda a, b, c, d: (a.mean() - c.mean()) / (((a - c) - (b - d)).var() / 2),
+            "Subtracting dark frames pixel by pixel adds their noise to yours. Subtract their mean from the signal "
+            "and their variance from the variance.",
         ),
         Mistake(
             lambda a, b, c, d: ((a + b).mean() / 2) / ((a - b).var() / 2 - (c - d).var() / 2),
@@ -115,6 +125,18 @@ snr_with_background = Exercise(
             lambda c, b, o, g, r: (c - b) * g / (c * g + r**2) ** 0.5,
             "Your background contains the camera's offset, which is not light and has no shot noise: subtract it.",
         ),
+        Mistake(
+            lambda c, b, o, g, r: (c - b) * g / ((b - o) * g + r**2) ** 0.5,
+            "That is the noise of the background alone. The cell's own photons are noisy, too: N + B + R².",
+        ),
+        Mistake(
+            lambda c, b, o, g, r: (c - b) * g / ((c - o) * g + r**2),
+            "You divided by the variance. The noise is its square root.",
+        ),
+        Mistake(
+            lambda c, b, o, g, r: (c - b) / g / ((c - o) / g + r**2) ** 0.5,
+            "The gain is in electrons per ADU: multiply the ADU by it.",
+        ),
     ),
     relative_tolerance=0.01,
     praise="Right. Background costs twice: nothing of it is signal, and all of it is noise.",
@@ -170,8 +192,12 @@ structured_camera = Exercise(
         ),
         Mistake(
             _striped,
-            "You correlated the frames themselves: the scene and the camera's fixed stripes correlate too, but they "
-            "are the same in each frame. The noise is what differs between two frames: take differences first.",
+            "That camera has stripes that are the same in every frame: a fixed pattern, which looks structured but is "
+            "not noise. The noise is what differs between frames: take differences of frames first.",
+        ),
+        Mistake(
+            lambda *stacks: _structured(*stacks) + 1,
+            "You seem to count the cameras from 1. Python counts from 0: return 0, 1 or 2.",
         ),
     ),
     relative_tolerance=0.0,

@@ -35,6 +35,10 @@ brightest_pixel = Exercise(
             "image.shape[1] pixels wide? divmod tells both.",
         ),
         Mistake(
+            lambda image: divmod(int(image.argmax()), image.shape[0]),
+            "A row is image.shape[1] pixels long, not image.shape[0]: divide by the width.",
+        ),
+        Mistake(
             lambda image: image.max(),
             "That is the brightest value. The question is where it is: its row and its column.",
         ),

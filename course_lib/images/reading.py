@@ -196,7 +196,8 @@ def _file_axes(series: tifffile.TiffPageSeries, given: str | None, path: Path) -
     if not set(short_axes) <= set(AXES):
         raise ValueError(
             f"{path} does not say what its {len(short_shape)} dimensions {short_shape} are: "
-            f"pass axes with a letter of {AXES!r} for each, for example axes={AXES[-len(short_shape) :]!r}."
+            f"pass axes with a letter of {AXES!r} for each (T is time, Z depth), "
+            f"for example axes={AXES[-len(short_shape) :]!r}."
         )
     return short_axes, short_shape
 

@@ -282,6 +282,12 @@ def _calibration(
             f"{line.slope_standard_error:.2g}), so no gain follows: use a raw image with photon noise, "
             f"neither averaged nor denoised."
         )
+    middle = level.median()
+    if offset_adu is not None and offset_adu > float(middle + 3 * level_variance.clamp(min=0).max() ** 0.5):
+        raise ValueError(
+            f"offset_adu is {offset_adu:g} ADU, but half of the image lies below {float(middle):.4g} ADU: "
+            f"an offset is the mean of a frame without light; pass that, or None."
+        )
     gain = excess_noise_factor / line.slope
     known: Literal["dark frames", "offset", "read noise", "nothing"]
     if dark is not None:

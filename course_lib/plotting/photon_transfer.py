@@ -109,9 +109,9 @@ def photon_transfer(
     'noise, standard deviation (ADU)'
     """
     signal = _positive(signal_adu, name="signal_adu")
-    measured = {"measured over time": _positive(variance_adu2, name="variance_adu2")}
+    measured = {"two frames: variance of the difference": _positive(variance_adu2, name="variance_adu2")}
     if frame_variance_adu2 is not None:
-        measured["measured over pixels"] = _positive(frame_variance_adu2, name="frame_variance_adu2")
+        measured["one frame: variance over its pixels"] = _positive(frame_variance_adu2, name="frame_variance_adu2")
     for name, variance in measured.items():
         if len(variance) != len(signal):
             raise ValueError(

@@ -39,7 +39,7 @@ def test_simulate_then_inspect_finds_the_camera_again(
     gain = float(told.split("gain ")[1].split(" ±")[0])
     assert gain == pytest.approx(2.0, rel=0.05)
     assert "white noise: ρ" in told
-    assert "from 6 frames; known: offset" in told
+    assert "at the offset given (from 6 frames)" in told
 
 
 def test_inspect_real_files_and_several_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,7 +135,8 @@ def test_complex_numbers_do_not_pass_and_numpy_does() -> None:
 
 def test_hints_survive_small_differences() -> None:
     def without_half(first, second, dark_first, dark_second):
-        return ((first + second).mean() / 2 - dark_first.mean()) / (first - second).var()
+        signal = first.mean() - dark_first.mean()  # of one frame instead of both
+        return signal / ((first - second).var() - (dark_first - dark_second).var())
 
     feedback = ALL["noise.gain"].check(without_half, rng=0)
     assert feedback.status == "hint"

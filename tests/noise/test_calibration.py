@@ -207,3 +207,11 @@ def test_what_is_known_must_make_sense(known: dict[str, float], message: str) ->
         calibrate_stack(scene().expand(3, -1, -1), **known)
     with pytest.raises(ValueError, match=message):
         calibrate_image(scene(), **known)
+
+
+def test_an_offset_above_the_image_is_refused() -> None:
+    frames = Camera(offset_adu=10.0).capture(scene().expand(3, -1, -1), rng=0)
+    with pytest.raises(
+        ValueError, match=r"offset_adu is 2000 ADU, but half of the image lies below .* pass that, or None"
+    ):
+        calibrate_stack(frames, offset_adu=2000.0)

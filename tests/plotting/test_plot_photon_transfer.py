@@ -66,8 +66,8 @@ def test_regimes_that_are_absent_are_left_out():
     [
         ({"signal_adu": signal - 1}, "signal_adu goes down to 0, but logarithmic axes start above 0.*dark level"),
         ({"variance_adu2": -variance}, "variance_adu2 goes down to -20016, but logarithmic"),
-        ({"variance_adu2": variance[1:]}, "there are 9 signals but 8 variances measured over time"),
-        ({"frame_variance_adu2": [1.0]}, "there are 9 signals but 1 variances measured over pixels"),
+        ({"variance_adu2": variance[1:]}, "there are 9 signals but 8 variances two frames: variance of the difference"),
+        ({"frame_variance_adu2": [1.0]}, "there are 9 signals but 1 variances one frame: variance over its pixels"),
         ({"signal_adu": np.ones((3, 3))}, r"signal_adu has shape \(3, 3\), but must have \(levels,\)"),
         ({"signal_adu": [np.nan]}, "signal_adu has 1 values that are NaN or infinite"),
         ({"gain_e_per_adu": 0}, "gain_e_per_adu is 0 e⁻/ADU, but must be at least 1e-09"),

@@ -25,7 +25,7 @@ class Sliders(Parameters):
     """What the reader can change."""
 
     photons: float = parameter(
-        default=30.0, meaning="photons at the peak", unit="photons", minimum=0.0, slider=(1.0, 1000.0), scale="log"
+        default=30.0, meaning="photons at the peak", unit="photons", minimum=0.0, slider=(0.1, 1000.0), scale="log"
     )
     background_photons: float = parameter(
         default=5.0, meaning="background", unit="photons", minimum=0.0, slider=(0.0, 100.0), step=1.0

@@ -69,8 +69,8 @@ FIGURE = LiveFigure(
     title="One long exposure or many short ones",
     caption=(
         "The same photons twice, as they arrive: left, read out once; right, read out after every frame and added up. "
-        "Shot noise does not mind being split; read noise is paid for every frame. Find the dose at which splitting "
-        "is free."
+        "Shot noise does not mind being split; read noise is paid for every frame. Find a dose at which ten frames "
+        "cost less than a tenth of the SNR."
     ),
     alt=(
         "Left, one long exposure of a seminal receptacle; right, the noisier sum of many short frames with as many "
