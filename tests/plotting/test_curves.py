@@ -48,7 +48,9 @@ def test_axes_given_are_drawn_on():
 
 
 def test_one_point_is_drawn():
-    curves([1], {"a": [2]}, x_label="x", y_label="y").savefig(io.BytesIO())
+    figure = curves([1], {"a": [2]}, x_label="x", y_label="y")
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,9 @@ def test_the_colour_bar_tells_of_values_beyond_the_range(value_range, extend):
     ],
 )
 def test_every_kind_of_image_is_drawn(image):
-    show_images([image, image]).savefig(io.BytesIO())
+    figure = show_images([image, image])
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].images[0].get_array().shape == image.shape
 
 
 def test_figures_fit_the_page():
