@@ -1,10 +1,20 @@
 """How far an estimate is from the truth, and whether the noise of neighbouring pixels is independent."""
 
 from course_lib.metrics.autocorrelation import autocorrelation
+from course_lib.metrics.fourier_ring_correlation import RingCorrelation, fourier_ring_correlation
 from course_lib.metrics.normalized_squared_error import normalized_squared_error
 from course_lib.metrics.nrmse import nrmse
 from course_lib.metrics.psnr import psnr
 from course_lib.metrics.si_psnr import si_psnr
 from course_lib.metrics.ssim import ssim
 
-__all__ = ["autocorrelation", "normalized_squared_error", "nrmse", "psnr", "si_psnr", "ssim"]
+__all__ = [
+    "RingCorrelation",
+    "autocorrelation",
+    "fourier_ring_correlation",
+    "normalized_squared_error",
+    "nrmse",
+    "psnr",
+    "si_psnr",
+    "ssim",
+]

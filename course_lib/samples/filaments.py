@@ -8,9 +8,11 @@ an arc length :math:`s` remembers where it was heading by
 with the persistence length :math:`P`. To reach that with steps :math:`h` in :math:`D` dimensions, a normal
 deviate of variance :math:`2h / ((D-1)P)` is added to each component of :math:`t`, and :math:`t` made a unit
 vector again. Across, the filament is a Gaussian. One ball of that Gaussian for each step, the steps as long
-as its standard deviation, adds up to a tube that is even to a few parts in :math:`10^9`. Every ball is
-integrated exactly over each voxel with error functions, so that the edges are smooth and the fluorophores
-are the same in number, however coarse the voxels.
+as its standard deviation :math:`\sigma`, adds up to a tube: an endless row of whole balls would be even to a few parts
+in :math:`10^9`. Every ball is integrated over each voxel with error functions, so that the edges are smooth and the
+fluorophores are the same in number, however coarse the voxels. The numbers here are float32, and a ball ends where it
+is beyond :math:`4\sigma` and one voxel on either side, with at most 6 parts in :math:`10^5` of it outside along each
+axis; the tube is even to that.
 """
 
 import math
@@ -19,18 +21,20 @@ from collections.abc import Sequence
 import torch
 
 from course_lib.parameters import Parameter
-from course_lib.samples._check import check_shape, check_voxel_size
+from course_lib.samples._check import check_shape, check_voxel_size, check_whole, fluorophores_per_voxel
 from course_lib.seeding import generator
 
 __all__ = ["filaments", "worm_like_chains"]
 
 FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
-DECLARED = (
-    Parameter(name="count", default=40, meaning="number of filaments", minimum=1),
+COUNT = Parameter(name="count", default=40, meaning="number of filaments", minimum=1)
+LENGTHS = (
     Parameter(name="length_um", default=15.0, meaning="length of a filament", unit="µm", minimum=1e-3),
     Parameter(name="diameter_um", default=0.2, meaning="full width at half maximum", unit="µm", minimum=1e-3),
     Parameter(name="persistence_um", default=15.0, meaning="persistence length", unit="µm", minimum=1e-3),
 )
+VOXELS_AT_ONCE = 2**20
+"""Voxels of all balls that are added in one step, which bounds the memory."""
 
 
 def worm_like_chains(
@@ -77,26 +81,37 @@ def worm_like_chains(
     return torch.stack(points, dim=1)
 
 
+def _reach(sigma: float) -> int:
+    """Return how many voxels a ball reaches to either side of the one with its centre."""
+    return math.ceil(4 * sigma) + 1
+
+
 def _ball_in_voxels(centres: torch.Tensor, sigma: float, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the share of each unit Gaussian in the voxels near it along one axis, and their indices."""
-    reach = math.ceil(4 * sigma) + 1
-    voxels = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1)
+    """Return the share of each unit Gaussian in the voxels of the field near it along one axis, and their indices."""
+    reach = _reach(sigma)
+    middles = centres.floor().long()[:, None]
+    width = min(2 * reach + 1, side)
+    voxels = (middles - reach).clamp(0, side - width) + torch.arange(width)
     left = (voxels - centres[:, None]) / (math.sqrt(2) * sigma)
     right = (voxels + 1 - centres[:, None]) / (math.sqrt(2) * sigma)
     share = (torch.erf(right) - torch.erf(left)) / 2
-    inside = (voxels >= 0) & (voxels < side)
-    return share * inside, voxels.clamp(0, side - 1)
+    return share * ((voxels - middles).abs() <= reach), voxels
 
 
 def _add_balls(image: torch.Tensor, centres: torch.Tensor, sigmas: Sequence[float]) -> None:
     """Add a unit Gaussian at each of `centres` (n, D), both in voxels, to `image`."""
-    shares = torch.ones(len(centres), 1)
-    indices = torch.zeros(len(centres), 1, dtype=torch.long)
-    for axis, side in enumerate(image.shape):
-        share, index = _ball_in_voxels(centres[:, axis], sigmas[axis], side)
-        shares = (shares[:, :, None] * share[:, None, :]).flatten(1)
-        indices = (indices[:, :, None] * side + index[:, None, :]).flatten(1)
-    image.view(-1).index_add_(0, indices.flatten(), shares.flatten())
+    reaches = torch.tensor([_reach(sigma) for sigma in sigmas])
+    middles = centres.floor()
+    touches = ((middles >= -reaches) & (middles < torch.tensor(image.shape) + reaches)).all(1)
+    ball = math.prod(min(2 * _reach(sigma) + 1, side) for sigma, side in zip(sigmas, image.shape, strict=True))
+    for near in torch.split(centres[touches], max(1, VOXELS_AT_ONCE // ball)):
+        shares = torch.ones(len(near), 1)
+        indices = torch.zeros(len(near), 1, dtype=torch.long)
+        for axis, side in enumerate(image.shape):
+            share, index = _ball_in_voxels(near[:, axis], sigmas[axis], side)
+            shares = (shares[:, :, None] * share[:, None, :]).flatten(1)
+            indices = (indices[:, :, None] * side + index[:, None, :]).flatten(1)
+        image.view(-1).index_add_(0, indices.flatten(), shares.flatten())
 
 
 def filaments(
@@ -107,9 +122,10 @@ def filaments(
     length_um: float = 15.0,
     diameter_um: float = 0.2,
     persistence_um: float = 15.0,
+    fluorophores_per_um3: float | None = None,
     rng: int | torch.Generator | None,
 ) -> torch.Tensor:
-    """Draw random curved filaments, as the density of fluorophores relative to that on the axis of one.
+    """Draw random curved filaments, by default as density relative to that on the axis of one.
 
     The same seed gives the same filaments in µm for every voxel size that covers the same field. They start
     anywhere in the field, most lie along its longer sides as in a flat cell, and they end at its borders.
@@ -128,19 +144,24 @@ def filaments(
         Full width at half maximum of their Gaussian cross-section.
     persistence_um : float
         Length over which they keep their direction: small is curly, large is straight.
+    fluorophores_per_um3 : float or None
+        Fluorophores on the axis of a filament, to get fluorophores per voxel (per µm² in a plane); None for
+        the mean density in each voxel relative to 1 on that axis.
     rng : int, torch.Generator or None
         Seed, generator on the CPU, or None for new filaments each time.
 
     Returns
     -------
     torch.Tensor, shape `shape`
-        float32, at least 0. A filament peaks at 1 where voxels are much finer than its diameter, and lower
+        float32, at least 0. Relative, a filament peaks at 1 where voxels are much finer than its diameter, and lower
         where a voxel averages over it; where filaments cross, they add up, so that some voxels exceed 1.
 
     Raises
     ------
     ValueError
         If the shape is not (y, x) or (z, y, x), the voxel sizes do not match it, or a number is out of range.
+    TypeError
+        If a side or the count is not a whole number.
 
     References
     ----------
@@ -154,8 +175,10 @@ def filaments(
     torch.Size([24, 64, 64])
     """
     shape = check_shape(shape)
-    voxel = torch.tensor(check_voxel_size(voxel_size_um, shape))
-    for declared, value in zip(DECLARED, (count, length_um, diameter_um, persistence_um), strict=True):
+    voxel_size_um = check_voxel_size(voxel_size_um, shape)
+    voxel = torch.tensor(voxel_size_um)
+    count = check_whole(COUNT, count)
+    for declared, value in zip(LENGTHS, (length_um, diameter_um, persistence_um), strict=True):
         declared.check(value)
     rng = generator(rng)
     dimensions = len(shape)
@@ -176,4 +199,4 @@ def filaments(
     # one ball a sigma sums to a tube of density 1 on its axis when each weighs (√2π)^(D-1) σ^D
     weight_um = math.sqrt(2 * math.pi) ** (dimensions - 1) * sigma_um**dimensions
     volume_um = float(voxel.prod())
-    return image * (weight_um / volume_um)
+    return fluorophores_per_voxel(image * (weight_um / volume_um), voxel_size_um, fluorophores_per_um3)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from course_lib.parameters import Parameter
-from course_lib.samples._check import check_shape
+from course_lib.samples._check import check_shape, check_whole
 
 __all__ = ["wedge"]
 
@@ -51,6 +51,6 @@ def wedge(shape: Sequence[int], *, levels: int) -> torch.Tensor:
         minimum=2,
         maximum=width,
     )
-    declared.check(levels)
+    levels = check_whole(declared, levels)
     band = torch.arange(width) * levels // width
     return (band / (levels - 1)).expand(shape).clone()

@@ -1,10 +1,11 @@
 import math
+import sys
 
 import pytest
 import torch
 
 from course_lib.samples import filaments
-from course_lib.samples.filaments import worm_like_chains
+from course_lib.samples.filaments import _add_balls, worm_like_chains
 from course_lib.seeding import generator
 
 
@@ -61,6 +62,33 @@ def test_coarse_voxels_are_means_of_fine_ones():
     coarse = filaments((10, 40, 40), voxel_size_um=(0.2, 0.1, 0.1), rng=2)
     pooled = torch.nn.functional.avg_pool3d(fine[None], (4, 2, 2))[0]
     torch.testing.assert_close(coarse, pooled, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("shape", "voxel"), [((64, 60), (0.1, 0.1)), ((8, 40, 30), (0.2, 0.05, 0.1))])
+def test_chunks_add_up_to_the_same_filaments(shape, voxel, monkeypatch):
+    whole = filaments(shape, voxel_size_um=voxel, rng=5)
+    monkeypatch.setattr(sys.modules[filaments.__module__], "VOXELS_AT_ONCE", 1)
+    assert torch.equal(filaments(shape, voxel_size_um=voxel, rng=5), whole)
+
+
+def test_a_ball_much_larger_than_the_field_takes_no_more_memory_than_the_field():
+    # a ball spans 683 voxels along each axis, 3e8 in all
+    image = filaments((4, 16, 16), voxel_size_um=(0.001,) * 3, count=1, rng=0)
+    assert 0.1 < float(image.min()) <= float(image.max()) < 1.01
+    assert float(image.max() / image.min()) < 1.2
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (12, 12), (5, 6, 7)])
+def test_balls_are_cut_where_they_were_on_any_field(shape):
+    """A field is a part of a larger one, however much of each ball lies in it."""
+    generator_ = generator(0)
+    centres = torch.tensor(shape) * (3 * torch.rand(60, len(shape), generator=generator_) - 1)
+    sigmas = (0.9, 1.6, 0.4)[: len(shape)]
+    small, large = torch.zeros(shape), torch.zeros([3 * side + 40 for side in shape])
+    _add_balls(small, centres, sigmas)
+    _add_balls(large, centres + torch.tensor(shape) + 20, sigmas)
+    part = large[tuple(slice(side + 20, 2 * side + 20) for side in shape)]
+    torch.testing.assert_close(small, part, rtol=0, atol=2e-5)
 
 
 def test_the_total_is_the_volume_of_the_tube():
@@ -121,3 +149,38 @@ def test_shape_must_have_two_or_three_sides():
 def test_numbers_must_be_in_range(name):
     with pytest.raises(ValueError, match=rf"{name} is -1.*, but must be at least"):
         filaments((8, 8), voxel_size_um=(0.1, 0.1), rng=0, **{name: -1})
+
+
+def test_fluorophores_are_counted():
+    voxel = (0.2, 0.1, 0.1)
+    relative = filaments((8, 64, 64), voxel_size_um=voxel, rng=0)
+    torch.testing.assert_close(
+        filaments((8, 64, 64), voxel_size_um=voxel, fluorophores_per_um3=5000, rng=0), relative * 10
+    )
+    # a pixel of a plane is 1 µm deep; coarse pixels hold as many as the fine ones in them
+    fine = filaments((64, 64), voxel_size_um=(0.05, 0.05), fluorophores_per_um3=5000, rng=0)
+    coarse = filaments((32, 32), voxel_size_um=(0.1, 0.1), fluorophores_per_um3=5000, rng=0)
+    torch.testing.assert_close(coarse, torch.nn.functional.avg_pool2d(fine[None], 2)[0] * 4, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(8.0, 8), (8, torch.tensor(8.0))])
+def test_sides_must_be_whole_numbers(shape):
+    with pytest.raises(TypeError, match=r"shape is .*, a (float|Tensor), but must be a whole number: write 8"):
+        filaments(shape, voxel_size_um=(0.1, 0.1), rng=0)
+
+
+def test_half_a_pixel_is_none():
+    with pytest.raises(ValueError, match=r"shape is 8.5, but must be a whole number"):
+        filaments((8.5, 8), voxel_size_um=(0.1, 0.1), rng=0)
+
+
+def test_the_count_must_be_a_whole_number():
+    with pytest.raises(TypeError, match=r"count is 4.0, a float, but must be a whole number: write 4"):
+        filaments((8, 8), voxel_size_um=(0.1, 0.1), count=4.0, rng=0)
+
+
+def test_shape_and_voxel_size_are_sequences():
+    with pytest.raises(TypeError, match=r"shape is 8, but must be a sequence of sides: for example \(256, 256\)"):
+        filaments(8, voxel_size_um=(0.1, 0.1), rng=0)
+    with pytest.raises(TypeError, match=r"voxel_size_um is 0.1, but must be a sequence .* example \(0.1, 0.1\)"):
+        filaments((8, 8), voxel_size_um=0.1, rng=0)
