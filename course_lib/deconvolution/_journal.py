@@ -1,0 +1,87 @@
+"""What is left to do of a long run, kept beside its output, so that it can be interrupted and go on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from course_lib.deconvolution._tile_plan import Tile
+
+__all__ = ["Journal", "describe_call", "fingerprint"]
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """The settings of the run, the tiles that are not yet on disk, sums over those that are, and what tiles share."""
+
+    path: Path
+    settings: dict[str, Any]
+    remaining: list[Tile] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    momentum: list[float] = field(default_factory=list)
+
+    def save(self) -> None:
+        """Write beside, flush, rename: whenever the power fails, one complete journal is there."""
+        content = {
+            "settings": self.settings,
+            "remaining": [asdict(tile) for tile in self.remaining],
+            "sums": self.sums,
+            "momentum": self.momentum,
+        }
+        beside = self.path.with_name(f"{self.path.name}.new")
+        with beside.open("w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path)
+
+    def load(self) -> list[str]:
+        """Take over what the file tells, and return what is different in its settings: nothing is taken over then."""
+        try:
+            content = json.loads(self.path.read_text())
+            then = content["settings"]
+            remaining = [Tile(**{key: tuple(value) for key, value in one.items()}) for one in content["remaining"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.path} is damaged ({error}): delete it to start anew.") from error
+        now = json.loads(json.dumps(self.settings))
+        changes = [f"{key} was {then.get(key)} and is {now[key]}" for key in now if then.get(key) != now[key]]
+        if not changes:
+            self.remaining, self.sums, self.momentum = remaining, content["sums"], content["momentum"]
+        return changes
+
+
+def fingerprint(tensor: torch.Tensor) -> str:
+    """Return shape and hash of the values.
+
+    Examples
+    --------
+    >>> fingerprint(torch.zeros(2, 3))
+    '2 × 3 values with hash 9d908ecfb6b2'
+    """
+    digest = hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    return f"{' × '.join(map(str, tensor.shape))} values with hash {digest[:12]}"
+
+
+def describe_call(method: Callable[..., Any]) -> str:
+    """Name a method with the settings that `functools.partial` gives it.
+
+    Examples
+    --------
+    >>> describe_call(partial(sorted, reverse=True))
+    'sorted(reverse=True)'
+    """
+    given: dict[str, Any] = {}
+    while isinstance(method, partial):
+        given = method.keywords | given
+        method = method.func
+    settings = (
+        f"{name}={fingerprint(value) if isinstance(value, torch.Tensor) else value!r}"
+        for name, value in sorted(given.items())
+    )
+    return f"{getattr(method, '__qualname__', type(method).__qualname__)}({', '.join(settings)})"

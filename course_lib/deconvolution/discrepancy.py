@@ -1,0 +1,78 @@
+r"""Stop when the image is explained as well as its noise allows: the discrepancy principle.
+
+Photons counted with mean :math:`\lambda` have the variance :math:`\lambda`, so that at the true object
+
+.. math:: \chi^2 = \frac{1}{N} \sum_i \frac{(y_i - \lambda_i)^2}{\lambda_i}, \qquad \lambda = Hx + b,
+
+is 1 on average, for bright and for dim images. An estimate with a smaller one explains noise. The iterations begin with
+a larger one, which falls: they stop where it reaches the limit. A PSF that is wrong, a gain or a background that is
+wrong by a few percent keep it above 1 for ever, and read noise does unless it is told of; then
+`held_out_photons.HeldOutPhotons` still works.
+
+References
+----------
+V. A. Morozov, *Methods for Solving Incorrectly Posed Problems*, Springer 1984; M. Bertero et al., Inverse Problems 26
+(2010) 105004 (for photons).
+"""
+
+import torch
+
+from course_lib.axes import check_spatial
+from course_lib.deconvolution._check import check_number, check_photons
+
+__all__ = ["Discrepancy"]
+
+
+class Discrepancy:
+    """Stop when the estimate explains the image as well as the truth would: mean squared error over variance.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        The image that is deconvolved, in photons.
+    limit : float
+        Discrepancy at which to stop, above 0.
+    read_noise_e : float
+        Standard deviation of the camera's read noise in photons detected, which adds to the variance. Leave it 0 if
+        its variance was added to image and background.
+
+    Attributes
+    ----------
+    values : list of float
+        The discrepancies so far, the first of the start.
+
+    Raises
+    ------
+    ValueError
+        If the image is not photons, or a number is out of range.
+
+    Notes
+    -----
+    A batch stops at once, by the mean over all its images.
+
+    Examples
+    --------
+    >>> from course_lib.deconvolution import richardson_lucy
+    >>> image = torch.poisson(torch.full((64, 64), 20.0), generator=torch.Generator().manual_seed(0))
+    >>> image[20:44, 20:44] += 180.0
+    >>> rule = Discrepancy(image)
+    >>> restored = richardson_lucy(image, torch.ones(3, 3) / 9, iterations=500, stop=rule)
+    >>> rule.values[-1] <= 1.0 < rule.values[-2]
+    True
+    """
+
+    def __init__(self, image: torch.Tensor, *, limit: float = 1.0, read_noise_e: float = 0.0) -> None:
+        check_spatial(image, 2)
+        check_photons(image)
+        self.limit = check_number(limit, name="limit", above=0.0)
+        self.read_noise_e = check_number(read_noise_e, name="read_noise_e", least=0.0)
+        self.values: list[float] = []
+        self._image = image.detach()
+
+    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+        """Return whether the image is explained."""
+        if iteration == 0:
+            self.values = []
+        error = (self._image - expected).square_().div_(expected + self.read_noise_e**2)
+        self.values.append(float(error.mean(dtype=torch.float64)))
+        return self.values[-1] <= self.limit
