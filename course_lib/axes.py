@@ -100,7 +100,7 @@ def check_spatial(data: torch.Tensor, dimensions: int, *, name: str = "image") -
         raise ValueError(f"{name} has shape {tuple(data.shape)}, without any element: check how it was cropped.")
     if not data.is_floating_point():
         raise TypeError(f"{name} has dtype {data.dtype}, but must be floating point: {name}.float() converts it.")
-    low, high = torch.aminmax(data)  # both are NaN if any value is
+    low, high = torch.aminmax(data.detach())  # both are NaN if any value is
     if not (math.isfinite(low) and math.isfinite(high)):
         bad = int((~torch.isfinite(data)).sum())
         raise ValueError(

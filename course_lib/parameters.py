@@ -97,6 +97,8 @@ class Parameter:
             for extreme in (float(value.min()), float(value.max())):
                 self._check_number(extreme, shown=f"a map with an element {extreme:g}")
             return
+        if hasattr(value, "detach"):
+            value = value.detach()
         try:
             number = float(value) if not isinstance(value, str) else float("refused")
         except (TypeError, ValueError):

@@ -1,8 +1,12 @@
-"""What every test may use: the root of the repository, and an effort that suits two cores."""
+"""What every test may use: the root of the repository, an effort that suits two cores, and no deadlines."""
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # a busy machine must not fail a test
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from course_lib import __version__
-from course_lib.cli import inspect, simulate
+from course_lib.cli import deconvolve, inspect, psf, simulate
 
 __all__ = ["main"]
 
-_COMMANDS = (inspect, simulate)
+_COMMANDS = (inspect, psf, simulate, deconvolve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

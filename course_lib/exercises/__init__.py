@@ -4,7 +4,7 @@ Examples
 --------
 >>> from course_lib.exercises import start
 >>> start.brightest_pixel.check(lambda image: ...)
-✎ Nothing here yet: replace the dots by your own lines, and return a value.
+✎ Nothing here yet: replace the dots by your own lines. Done? Then it lacks a `return` at the end.
 """
 
 from course_lib.exercises.exercise import Case, Exercise, Feedback, Mistake

@@ -12,11 +12,13 @@ answer in words, so that the book executes and a class can go on.
 """
 
 import html
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from course_lib.seeding import generator
@@ -29,7 +31,10 @@ _MARKS = {"passed": "✓", "blank": "✎", "hint": "✗", "wrong": "✗", "error
 
 @dataclass(frozen=True)
 class Case:
-    """One hidden test: the arguments of the reader's function and the value it should return."""
+    """One hidden test: the arguments of the reader's function and the value it should return.
+
+    Where any whole number from one to another is right, that is a ``range``.
+    """
 
     arguments: tuple[Any, ...]
     expected: Any
@@ -74,7 +79,8 @@ class Exercise:
     mistakes : tuple of Mistake
         Tried in order when an answer is wrong.
     relative_tolerance : float
-        Allowed relative error of numbers and of each element of tensors.
+        Allowed relative error of numbers and of each element of tensors; of elements that are smaller, in parts of a
+        thousandth of the largest.
     mistake_tolerance : float
         Relative difference within which an answer counts as one of the mistakes.
     praise : str
@@ -114,7 +120,10 @@ class Exercise:
                 )
         pairs = list(zip(returned, cases, strict=True))
         if all(value is None or value is ... for value in returned):
-            return Feedback("blank", "Nothing here yet: replace the dots by your own lines, and return a value.")
+            return Feedback(
+                "blank",
+                "Nothing here yet: replace the dots by your own lines. Done? Then it lacks a `return` at the end.",
+            )
         if all(_close(value, case.expected, self.relative_tolerance) for value, case in pairs):
             return Feedback("passed", self.praise)
         for mistake in self.mistakes:
@@ -125,7 +134,7 @@ class Exercise:
         value, case = next(pair for pair in pairs if not _close(pair[0], pair[1].expected, self.relative_tolerance))
         return Feedback(
             "wrong",
-            f"Not yet: for one hidden input you returned {_shown(value)}, but {_shown(case.expected)} is right.",
+            f"Not yet: for one hidden input you returned {_compared(value, case.expected)}.",
         )
 
 
@@ -150,6 +159,8 @@ def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
             and len(value) == len(expected)
             and all(_close(v, e, relative_tolerance) for v, e in zip(value, expected, strict=True))
         )
+    if isinstance(expected, range):
+        return _is_number(value) and float(value) in expected
     try:
         given, wanted = torch.as_tensor(value), torch.as_tensor(expected).double()
     except (TypeError, ValueError, RuntimeError):
@@ -158,19 +169,53 @@ def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
         return False
     if given.numel() == 1 and wanted.numel() == 1:
         given = given.reshape(wanted.shape)
-    return given.shape == wanted.shape and bool(
-        ((given.double() - wanted).abs() <= relative_tolerance * wanted.abs().clamp(min=1e-12)).all()
+    if given.shape != wanted.shape:
+        return False
+    size = wanted.abs()
+    near = (given.double() - wanted).abs() <= relative_tolerance * size.clamp(min=max(1e-12, 1e-3 * float(size.max())))
+    return bool((near | (given.isnan() & wanted.isnan())).all())  # a mistake may make NaN
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return True
+
+
+def _compared(value: Any, expected: Any) -> str:
+    """Say what was returned and what is right; where both look alike, where the largest difference is."""
+    given, wanted = _shown(value), _shown(expected)
+    if given != wanted or not isinstance(expected, torch.Tensor):
+        return f"{given}, but {wanted} is right"
+    difference = torch.as_tensor(value).double() - expected.double()
+    place = tuple(int(i) for i in torch.unravel_index(difference.abs().argmax(), difference.shape))
+    return (
+        f"{given}, as it should be, but the elements differ: most at {list(place)}, where you have "
+        f"{float(value[place]):.4g} and {float(expected[place]):.4g} is right"
     )
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
+    if isinstance(value, range):
+        return f"any whole number from {value[0]} to {value[-1]}"
+    if hasattr(value, "dtype") and np.iscomplexobj(value):
+        return f"complex numbers of shape {tuple(value.shape)}, of which only the real part, `.real`, is meant"
     if isinstance(value, torch.Tensor) and value.numel() > 1:
+        if nans := int(value.isnan().sum()):
+            return f"a tensor of shape {tuple(value.shape)} with {nans} times NaN, as from 0 divided by 0"
         return f"a tensor of shape {tuple(value.shape)} and mean {float(value.double().mean()):.4g}"
+    if isinstance(value, np.ndarray) and value.size > 1:
+        return f"an array of shape {value.shape}"
     if isinstance(value, tuple | list):
         return "(" + ", ".join(_shown(v) for v in value) + ")"
     try:
-        return f"{float(value):.4g}"
+        number = float(value)
     except (TypeError, ValueError):
-        return f"a {type(value).__name__}"
+        return f"a value of type {type(value).__name__}"
+    if math.isnan(number):
+        return "nan (not a number, as from the logarithm of a negative value or from 0 divided by 0)"
+    return f"{number:.4g}"

@@ -1,7 +1,7 @@
 """An image is an array that knows its axes, its voxel size and the unit of its values."""
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -88,6 +88,80 @@ class Image:
                 f"voxel_size_um is {voxel_size_um!r}, but each size must be finite and above 0 µm: "
                 f"pass None when it is unknown."
             )
+
+    def at(self, axis: str, index: int) -> Self:
+        """Choose one frame, channel or plane: the image without that axis.
+
+        Parameters
+        ----------
+        axis : str
+            T, C or Z.
+        index : int
+            Which one; -1 is the last.
+
+        Raises
+        ------
+        ValueError
+            If the image has no such axis, or not so many along it.
+
+        Examples
+        --------
+        >>> two_channels = Image(np.zeros((2, 24, 64, 64)), axes="CZYX", voxel_size_um=(0.2, 0.1, 0.1))
+        >>> two_channels.at("C", 0).at("Z", 12)
+        Image(Y 64 × X 64, float64, voxel 0.1 × 0.1 µm, arbitrary)
+        """
+        if len(axis) != 1 or axis not in self.axes or axis in "YX":
+            choices = ", ".join(letter for letter in self.axes if letter not in "YX") or "none"
+            raise ValueError(f"axis is {axis!r}, but this image, with axes {self.axes!r}, can be cut along {choices}.")
+        place = self.axes.index(axis)
+        count = self.data.shape[place]
+        if not -count <= index < count:
+            raise ValueError(f"index is {index}, but the image has {count} along {axis}: pass 0 to {count - 1}.")
+        sizes = self.voxel_size_um[1:] if axis == "Z" and self.voxel_size_um else self.voxel_size_um
+        return replace(
+            self,
+            data=np.asarray(self.data[(slice(None),) * place + (index,)]),
+            axes=self.axes.replace(axis, ""),
+            voxel_size_um=sizes,
+        )
+
+    def require_axes(self, axes: str) -> Self:
+        """Return this image if it has the axes `axes`; otherwise say how to get one that has.
+
+        Raises
+        ------
+        ValueError
+            If the axes differ.
+
+        Examples
+        --------
+        >>> Image(np.zeros((2, 64, 64)), axes="CYX").require_axes("YX")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: the image has the axes 'CYX', but 'YX' are needed: choose one with .at('C', 0). If only the ...
+        """
+        if self.axes == axes:
+            return self
+        extra = [letter for letter in self.axes if letter not in axes]
+        missing = [letter for letter in axes if letter not in self.axes]
+        chosen = "".join(f".at({letter!r}, 0)" for letter in extra)
+        if missing:
+            remedy = f"{', '.join(missing)} is not in this file: take another one"
+        else:
+            remedy = f"choose one with {chosen}"
+        raise ValueError(
+            f"the image has the axes {self.axes!r}, but {axes!r} are needed: {remedy}. If only the names are wrong, "
+            f"read the file with axes='...'."
+        )
+
+    @property
+    def known_voxel_size_um(self) -> tuple[float, ...]:
+        """The voxel size; raises ValueError, with the remedy, where it is unknown."""
+        if self.voxel_size_um is None:
+            sizes = ", ".join(letter.lower() for letter in self.axes if letter in "ZYX")
+            raise ValueError(
+                f"the voxel size of the image is unknown: read the file with voxel_size_um=({sizes}), in µm."
+            )
+        return self.voxel_size_um
 
     def tensor(self, device: str | torch.device = "cpu") -> torch.Tensor:
         """Copy the values into a float32 tensor; whole numbers above 2²⁴ are rounded to 7 digits.

@@ -7,6 +7,7 @@ in JSON. A plain TIFF says nothing, and guessing would mistake time for depth: t
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from course_lib.axes import AXES, to_axes
 from course_lib.images.image import Image, Unit
 from course_lib.images.metadata import Metadata, metadata_of
 
-__all__ = ["read"]
+__all__ = ["SeriesInFile", "opened_series", "read"]
 
 
 def read(
@@ -72,15 +73,11 @@ def read(
     Image(Z 9 × Y 32 × X 32, uint16, voxel 0.3 × 0.1 × 0.1 µm, arbitrary)
     """
     path = Path(path)
-    with _opened(path) as tiff:
-        number = _one_series(tiff, series, path)
-        chosen = tiff.series[number]
-        _check_complete(chosen, path)
-        with _decoding(path):
-            metadata = metadata_of(tiff, number)
-        file_axes, file_shape = _file_axes(chosen, axes, path)
-        data = _mapped(chosen, path) if memory_map else _loaded(chosen, path)
-    data, axes = _in_order(data.reshape(file_shape), file_axes, metadata if axes is None else Metadata())
+    with opened_series(path, axes=axes, series=series) as found:
+        data = _mapped(found.series, path) if memory_map else _loaded(found.series, path)
+    metadata, file_axes = found.metadata, found.axes
+    data = data.reshape(found.shape)
+    data, axes = _in_order(data, file_axes, metadata if axes is None else Metadata())
     if metadata.ours.get("dtype") == "bool":
         data = data.view(np.bool_)
     if voxel_size_um is None:
@@ -89,6 +86,32 @@ def read(
             voxel_size_um = tuple(metadata.size_um[letter] for letter in spatial)
     noted: Any = metadata.ours.get("unit", "arbitrary")
     return Image(data, axes=axes, voxel_size_um=voxel_size_um, unit=noted if unit is None else unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesInFile:
+    """One image of an open file, with its axes and shape in the order of the file."""
+
+    series: tifffile.TiffPageSeries
+    axes: str
+    shape: tuple[int, ...]
+    metadata: Metadata
+
+
+@contextmanager
+def opened_series(
+    path: str | os.PathLike[str], *, axes: str | None = None, series: int | None = None
+) -> Iterator[SeriesInFile]:
+    """Open one image of a TIFF file, complete and with known axes, without loading its pixels; see `read`."""
+    path = Path(path)
+    with _opened(path) as tiff:
+        number = _one_series(tiff, series, path)
+        chosen = tiff.series[number]
+        _check_complete(chosen, path)
+        with _decoding(path):
+            metadata = metadata_of(tiff, number)
+        file_axes, file_shape = _file_axes(chosen, axes, path)
+        yield SeriesInFile(series=chosen, axes=file_axes, shape=file_shape, metadata=metadata)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import tifffile
 
 from course_lib.images.image import Image
 
-__all__ = ["NAMESPACE", "write"]
+__all__ = ["NAMESPACE", "ome_xml", "write"]
 
 NAMESPACE = "course_lib/images"
 
@@ -87,12 +87,13 @@ def write(path: str | os.PathLike[str], image: Image, *, compression: Literal["n
             values.view(np.uint8) if values.dtype == bool else values,
             photometric="minisblack",
             compression=None if compression == "none" else compression,
-            description=_ome_xml(image),
+            description=ome_xml(image),
             metadata=None,
         )
 
 
-def _ome_xml(image: Image) -> bytes:
+def ome_xml(image: Image) -> bytes:
+    """Return what `write` tells of an image: axes, voxel size, unit and dtype; its values are not looked at."""
     sizes = dict(zip(image.axes, image.data.shape, strict=True))
     root = ElementTree.Element("OME", {"xmlns": _OME, "Creator": "course_lib"})
     element = ElementTree.SubElement(root, "Image", {"ID": "Image:0"})

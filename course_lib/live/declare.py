@@ -169,6 +169,12 @@ class LiveFigure:
         What one step hands to the next, as it is before the first.
     steps : str
         Name of the slider that gives the number of steps of an iterative figure.
+    start : callable or None
+        ``start(sliders, draws, assets) -> state``, for an iterative figure whose state before the first step depends
+        on the sliders or the draws: `state` then tells only names and shapes. The draws are made once, for it, and
+        the steps get none.
+    at_once : mapping of str to tuple of str
+        Choices, by the name of their control, with which the last step alone gives what all of them give.
 
     Raises
     ------
@@ -187,6 +193,8 @@ class LiveFigure:
     assets: Mapping[str, Callable[[], torch.Tensor]] = field(default_factory=dict)
     state: Mapping[str, torch.Tensor] = field(default_factory=dict)
     steps: str = ""
+    start: Callable[[Tensors, Tensors, Tensors], Tensors] | None = None
+    at_once: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the parts of the declaration against each other."""
@@ -218,6 +226,18 @@ class LiveFigure:
                 f"live figure {self.name!r} takes its steps from {self.steps!r}, which is not a slider of whole "
                 f"numbers: name one of {counts}, or declare one with a default of type int."
             )
+        if (self.start or self.at_once) and not self.steps:
+            raise ValueError(
+                f"live figure {self.name!r} has a start or choices that are done at once, but does not iterate: "
+                f"declare its state and steps, or leave these out."
+            )
+        choices = {control.name: control.choices for control in self.controls}
+        for name, words in self.at_once.items():
+            if unknown := [word for word in words if word not in choices.get(name, ())]:
+                raise ValueError(
+                    f"live figure {self.name!r} does {unknown} of {name!r} at once, but that control offers "
+                    f"{list(choices.get(name, ()))}: name some of these."
+                )
 
     def _check_control(self, control: Parameter) -> None:
         if control.slider is None:

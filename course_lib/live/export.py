@@ -13,7 +13,7 @@ import torch
 
 from course_lib.live import front
 from course_lib.live.declare import LiveFigure, Tensors
-from course_lib.live.graph import export_graph
+from course_lib.live.graph import export_graph, export_start
 from course_lib.live.listing import list_figures
 from course_lib.live.manifest import manifest
 from course_lib.live.poster import poster
@@ -63,7 +63,9 @@ def _export(figure: LiveFigure, folder: Path, fingerprint: str) -> None:
     (folder / "model.onnx").write_bytes(export_graph(figure))
     (folder / "poster.png").write_bytes(poster(figure, first))
     (folder / "first.bin.gz").write_bytes(_packed(_rounded(first)))
-    if figure.state:
+    if figure.start:
+        (folder / "start.onnx").write_bytes(export_start(figure))
+    elif figure.state:
         (folder / "state.bin.gz").write_bytes(_packed(dict(figure.state)))
     # last, because it carries the fingerprint that declares the folder complete
     (folder / "manifest.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
@@ -82,8 +84,8 @@ def export_all(folder: Path, *, chosen: Iterable[LiveFigure] | None = None) -> l
 
     For each figure a folder of its name: ``model.onnx``, ``manifest.json`` (its declarations), ``first.bin.gz`` (the
     outputs at the default values, which the page draws before anything runs), ``poster.png`` and, if it iterates,
-    ``state.bin.gz``. Beside them ``live.mjs``, ``worker.mjs`` and ``live.css``. A figure whose sources have not
-    changed is left as it is.
+    ``state.bin.gz`` or ``start.onnx``. Beside them ``live.mjs``, ``worker.mjs`` and ``live.css``. A figure whose
+    sources have not changed is left as it is.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Export a live figure's torch function to an ONNX graph."""
+"""Export a live figure's torch functions to ONNX graphs."""
 
 import logging
 import warnings
@@ -9,9 +9,17 @@ import onnx
 import torch
 
 from course_lib.live.declare import LiveFigure, Tensors
-from course_lib.live.run import asset_tensors, check_values, chosen, draw_tensors, initial_state, slider_tensors
+from course_lib.live.run import (
+    asset_tensors,
+    check_values,
+    chosen,
+    draw_tensors,
+    initial_state,
+    slider_tensors,
+    started,
+)
 
-__all__ = ["export_graph"]
+__all__ = ["export_graph", "export_start"]
 
 _CPU = torch.device("cpu")
 _OPSET = 20
@@ -26,29 +34,48 @@ class _Graph(torch.nn.Module):
         for name, tensor in asset_tensors(figure, _CPU).items():
             self.register_buffer(f"asset_{name}", tensor)
 
-    def forward(self, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        def part(prefix: str) -> Tensors:
-            return {n.removeprefix(prefix): t for n, t in inputs.items() if n.startswith(prefix)}
-
+    def arguments(self, inputs: Mapping[str, torch.Tensor]) -> tuple[Tensors, Tensors, Tensors]:
         assets = {name: self.get_buffer(f"asset_{name}") for name in self.figure.assets}
-        arguments = (part("slider_"), part("draw_"), assets)
+        return _part(inputs, "slider_"), _part(inputs, "draw_"), assets
+
+    def forward(self, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         if not self.figure.state:
-            return tuple(chosen(self.figure, self.figure.function(*arguments)).values())
-        state, outputs = self.figure.function(*arguments, part("state_"), inputs["step"])
+            return tuple(chosen(self.figure, self.figure.function(*self.arguments(inputs))).values())
+        state, outputs = self.figure.function(*self.arguments(inputs), _part(inputs, "state_"), inputs["step"])
         return (
             *chosen(self.figure, outputs).values(),
             *(state[name].to(torch.float32) for name in self.figure.state),
         )
 
 
-def example_inputs(figure: LiveFigure) -> Tensors:
-    """Return the graph's inputs at the default values and seed 0, by the names they have in the graph."""
-    inputs = {f"slider_{n}": t for n, t in slider_tensors(figure, check_values(figure, {}), _CPU).items()}
-    inputs |= {f"draw_{n}": t for n, t in draw_tensors(figure, seed=0, step=0, device=_CPU).items()}
-    if figure.state:
-        inputs |= {f"state_{n}": t for n, t in initial_state(figure, _CPU).items()}
-        inputs["step"] = torch.tensor(0.0)
-    return inputs
+class _Start(_Graph):
+    """The figure's start, likewise."""
+
+    def forward(self, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        assert self.figure.start is not None
+        return tuple(started(self.figure, self.figure.start(*self.arguments(inputs))).values())
+
+
+def _part(inputs: Mapping[str, torch.Tensor], prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): tensor for name, tensor in inputs.items() if name.startswith(prefix)}
+
+
+def slider_inputs(figure: LiveFigure) -> Tensors:
+    """Return the sliders' inputs at the default values, by the names they have in the graph."""
+    return {f"slider_{n}": t for n, t in slider_tensors(figure, check_values(figure, {}), _CPU).items()}
+
+
+def draw_inputs(figure: LiveFigure) -> Tensors:
+    """Return the draws' inputs at seed 0."""
+    return {f"draw_{n}": t for n, t in draw_tensors(figure, seed=0, step=0, device=_CPU).items()}
+
+
+def state_inputs(figure: LiveFigure) -> Tensors:
+    """Return the state's inputs before the first step; none if the figure does not iterate."""
+    if not figure.state:
+        return {}
+    state = initial_state(figure, values=check_values(figure, {}), seed=0, device=_CPU)
+    return {**{f"state_{n}": t for n, t in state.items()}, "step": torch.tensor(0.0)}
 
 
 @contextmanager
@@ -85,11 +112,21 @@ def export_graph(figure: LiveFigure) -> bytes:
     ``amax`` without an axis (take ``max``) and no Bessel functions; in float64 onnxruntime has neither ``erf`` nor
     convolution. The other float64 arithmetic, comparisons, sums, sorting and Fourier transforms work.
     """
-    inputs = example_inputs(figure)
+    inputs = {**slider_inputs(figure), **({} if figure.start else draw_inputs(figure)), **state_inputs(figure)}
     outputs = [f"output_{name}" for name in figure.outputs] + [f"next_{name}" for name in figure.state]
+    return _export(_Graph(figure), inputs, outputs)
+
+
+def export_start(figure: LiveFigure) -> bytes:
+    """Export the start of an iterative `figure` as an ONNX file, from ``slider_NAME`` and ``draw_NAME`` to ``NAME``."""
+    return _export(_Start(figure), {**slider_inputs(figure), **draw_inputs(figure)}, list(figure.state))
+
+
+def _export(graph: _Graph, inputs: Tensors, outputs: list[str]) -> bytes:
+    graph.eval()(inputs)  # loads what is loaded on first use, which the exporter cannot follow
     with _quiet_exporter():
         program = torch.onnx.export(
-            _Graph(figure).eval(),
+            graph,
             kwargs={"inputs": inputs},
             dynamo=True,
             opset_version=_OPSET,

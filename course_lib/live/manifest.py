@@ -63,6 +63,8 @@ def manifest(figure: LiveFigure, outputs: Tensors) -> dict[str, Any]:
         "panels": [_panel(panel) for panel in figure.panels],
         "state": [{"name": name, "shape": list(initial.shape)} for name, initial in figure.state.items()],
         "steps": figure.steps,
+        "start": figure.start is not None,
+        "at_once": {name: list(words) for name, words in figure.at_once.items()},
         "outputs": [{"name": name, "shape": list(tensor.shape)} for name, tensor in outputs.items()],
         "colors": {name: color_table(name) for name in sorted(maps)},
     }

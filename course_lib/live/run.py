@@ -10,7 +10,7 @@ from course_lib import devices
 from course_lib.live.declare import LiveFigure, Tensors
 from course_lib.live.draws import draw_numbers
 
-__all__ = ["advance", "check_values", "evaluate", "initial_state"]
+__all__ = ["advance", "check_values", "evaluate", "first_step", "initial_state"]
 
 Values = Mapping[str, Any]
 
@@ -56,9 +56,39 @@ def asset_tensors(figure: LiveFigure, device: torch.device) -> Tensors:
     return {name: load().to(device) for name, load in figure.assets.items()}
 
 
-def initial_state(figure: LiveFigure, device: torch.device) -> Tensors:
+def initial_state(figure: LiveFigure, *, values: Values, seed: int, device: torch.device) -> Tensors:
     """Return the state before the first step."""
-    return {name: tensor.to(device) for name, tensor in figure.state.items()}
+    if figure.start is None:
+        return {name: tensor.to(device) for name, tensor in figure.state.items()}
+    draws = draw_tensors(figure, seed=seed, step=0, device=device)
+    with torch.no_grad(), device:
+        return started(
+            figure, figure.start(slider_tensors(figure, values, device), draws, asset_tensors(figure, device))
+        )
+
+
+def started(figure: LiveFigure, state: Tensors) -> Tensors:
+    """Put the state that the figure's start returned into the declared order.
+
+    Raises
+    ------
+    ValueError
+        If its names or shapes are not those that the figure declares.
+    """
+    declared = {name: tuple(tensor.shape) for name, tensor in figure.state.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if found != declared:
+        raise ValueError(
+            f"the start of live figure {figure.name!r} returns {found}, but its state is declared as {declared}: "
+            f"make them the same."
+        )
+    return {name: state[name].to(torch.float32) for name in figure.state}
+
+
+def first_step(figure: LiveFigure, values: Values) -> int:
+    """Return the step to begin with: 0, or the last one where a choice lets it stand for all."""
+    at_once = any(values[name] in words for name, words in figure.at_once.items())
+    return int(values[figure.steps]) - 1 if at_once else 0
 
 
 def chosen(figure: LiveFigure, outputs: Tensors) -> Tensors:
@@ -93,7 +123,7 @@ def advance(
     outputs: Tensors = {}
     with torch.no_grad(), device:  # what the function itself creates, such as an arange, lies there too
         for step in range(first, last):
-            draws = draw_tensors(figure, seed=seed, step=step, device=device)
+            draws = {} if figure.start else draw_tensors(figure, seed=seed, step=step, device=device)
             if figure.state:
                 count = torch.tensor(float(step), device=device)
                 state, outputs = figure.function(sliders, draws, assets, state, count)
@@ -135,5 +165,6 @@ def evaluate(
     values = check_values(figure, values or {})
     where = devices.resolve(device)
     steps = int(values[figure.steps]) if figure.steps else 1
-    state = initial_state(figure, where)
-    return advance(figure, values=values, seed=seed, state=state, first=0, last=steps, device=where)[1]
+    state = initial_state(figure, values=values, seed=seed, device=where)
+    first = first_step(figure, values)
+    return advance(figure, values=values, seed=seed, state=state, first=first, last=steps, device=where)[1]

@@ -11,7 +11,7 @@ from course_lib.live import front
 from course_lib.live.declare import LiveFigure
 from course_lib.live.manifest import manifest
 from course_lib.live.poster import poster_size
-from course_lib.live.run import advance, check_values, initial_state
+from course_lib.live.run import advance, check_values, first_step, initial_state
 
 __all__ = ["LiveWidget", "page_html"]
 
@@ -63,13 +63,14 @@ class LiveWidget(anywidget.AnyWidget):
         self.figure = figure
         self.device = devices.resolve("auto")
         defaults = check_values(figure, {})
+        step = first_step(figure, defaults)
         self._state, first = advance(
             figure,
             values=defaults,
             seed=0,
-            state=initial_state(figure, self.device),
-            first=0,
-            last=1,
+            state=initial_state(figure, values=defaults, seed=0, device=self.device),
+            first=step,
+            last=step + 1,
             device=self.device,
         )
         super().__init__(
@@ -85,11 +86,12 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _answer(self, _widget: Any, request: dict[str, Any], _buffers: Any) -> None:
         try:
-            if request["first"] == 0:
-                self._state = initial_state(self.figure, self.device)
+            values = check_values(self.figure, request["values"])
+            if request["first"] == first_step(self.figure, values):
+                self._state = initial_state(self.figure, values=values, seed=request["seed"], device=self.device)
             self._state, outputs = advance(
                 self.figure,
-                values=check_values(self.figure, request["values"]),
+                values=values,
                 seed=request["seed"],
                 state=self._state,
                 first=request["first"],

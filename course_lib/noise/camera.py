@@ -193,9 +193,9 @@ class Camera(Parameters):
     def electrons(self, photons: torch.Tensor, *, exposure_ms: float = 100.0) -> torch.Tensor:
         """Return the mean charge of each pixel before any noise, shape (..., Y, X), in electrons."""
         check_spatial(photons, 2, name="photons")
-        if float(photons.min()) < 0:
+        if float(photons.detach().min()) < 0:
             raise ValueError(
-                f"photons has a value of {float(photons.min()):g}, but a mean is at least 0 photons: "
+                f"photons has a value of {float(photons.detach().min()):g}, but a mean is at least 0 photons: "
                 f"subtract no more than the background, or clamp at 0."
             )
         if not 0 <= exposure_ms < math.inf:

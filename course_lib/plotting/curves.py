@@ -1,6 +1,6 @@
 """Curves with axes that say what and in which unit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import matplotlib
@@ -14,6 +14,8 @@ from course_lib.plotting.style import STYLE
 __all__ = ["curves", "set_scales"]
 
 MOST_MARKERS = 20
+JAGGED = 0.25
+"""Share of its inner points at which a noisy trace turns; a smooth curve turns at few."""
 
 
 def set_scales(axes: Axes, log: str) -> None:
@@ -46,6 +48,21 @@ def _one_dimensional(data: Data, *, name: str, length: int | None, log: bool) ->
     return array
 
 
+def _is_jagged(array: np.ndarray) -> bool:
+    """Tell whether a few markers on a curve would look like chosen data.
+
+    Examples
+    --------
+    >>> phase = np.linspace(0, 12, 200)
+    >>> noise = np.random.default_rng(0).normal(size=200)
+    >>> _is_jagged(np.sin(phase)), _is_jagged(np.sin(phase) + noise)
+    (False, True)
+    """
+    steps = np.diff(array)
+    turns = (steps[1:] * steps[:-1] < 0).sum()
+    return len(array) >= 2 * MOST_MARKERS and bool(turns > JAGGED * (len(array) - 2))
+
+
 @matplotlib.rc_context(STYLE)
 def curves(
     x: Data,
@@ -55,10 +72,14 @@ def curves(
     y_label: str,
     log: Literal["", "x", "y", "xy"] = "",
     errors: Mapping[str, Data] | None = None,
+    points: Collection[str] = (),
     title: str = "",
     axes: Axes | None = None,
 ) -> Figure:
     """Draw curves over a common x, each with its own colour, line and marker.
+
+    Long curves carry some twenty markers; those that are jagged as well carry none, since a few points of noise
+    would look like chosen data.
 
     Parameters
     ----------
@@ -72,6 +93,9 @@ def curves(
         Axes that are logarithmic.
     errors : mapping from str to tensor or array of shape (n,), optional
         Standard errors of some of the curves, at least 0, drawn as bars.
+    points : collection of str
+        Names of the series that were measured: each of their values is drawn as a point, and no line joins them. The
+        other curves are then lines without markers.
     title : str
         Heading.
     axes : matplotlib.axes.Axes, optional
@@ -99,6 +123,9 @@ def curves(
     unknown = set(errors) - set(series)
     if unknown:
         raise ValueError(f"errors name {sorted(unknown)}, but the curves are {list(series)}: use the same names.")
+    unknown = set(points) - set(series)
+    if unknown:
+        raise ValueError(f"points name {sorted(unknown)}, but the curves are {list(series)}: use the same names.")
     positions = _one_dimensional(x, name="x", length=None, log="x" in log)
     values = {
         name: _one_dimensional(data, name=name, length=len(positions), log="y" in log) for name, data in series.items()
@@ -115,7 +142,14 @@ def curves(
     set_scales(axes, log)
     every = max(1, len(positions) // MOST_MARKERS)
     for name, array in values.items():
-        axes.errorbar(positions, array, bars.get(name), label=name, markevery=every, errorevery=every, capsize=2.5)
+        if name in points:
+            axes.errorbar(positions, array, bars.get(name), label=name, linestyle="none", markersize=4, capsize=2.5)
+            continue
+        (line, *_) = axes.errorbar(
+            positions, array, bars.get(name), label=name, markevery=every, errorevery=every, capsize=2.5
+        )
+        if points or _is_jagged(array):
+            line.set_marker("")
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if len(values) > 1:
         axes.legend()

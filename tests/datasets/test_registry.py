@@ -24,7 +24,14 @@ def prepare(root: Path) -> ModuleType:
 
 def test_every_data_set_is_shipped_or_fetched() -> None:
     assert sorted(SHIPPED + FETCHED) == sorted(datasets.names())
-    assert {"hazelnut", "receptacle", "receptacle_split", "telomeres", "terra_nuclei"} == set(SHIPPED)
+    assert {
+        "hazelnut",
+        "receptacle",
+        "receptacle_split",
+        "telomeres",
+        "terra_nuclei",
+        "cells3d_nuclei",
+    } == set(SHIPPED)
 
 
 def test_every_file_of_the_folder_is_registered_and_the_folder_is_small(root: Path) -> None:
@@ -109,7 +116,7 @@ def test_readme_for_people_is_in_step(root: Path) -> None:
         assert record.citation in told
 
 
-def test_licences_of_both_packages_go_with_the_files(root: Path) -> None:
+def test_licences_of_all_packages_go_with_the_files(root: Path) -> None:
     told = (root / "data" / "LICENSES.md").read_text(encoding="utf-8")
     sections = told.split("\n## ")[1:]
     for name in SHIPPED:

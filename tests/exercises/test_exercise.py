@@ -141,3 +141,25 @@ def test_hints_survive_small_differences() -> None:
     feedback = ALL["noise.gain"].check(without_half, rng=0)
     assert feedback.status == "hint"
     assert "twice the variance" in feedback.message
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.zeros(2), "you returned an array of shape (2,), but"),
+        (object(), "you returned a value of type object, but"),
+        (float("nan"), "you returned nan (not a number, as from the logarithm of a negative value or"),
+        (torch.tensor(float("nan")), "you returned nan (not a number"),
+        (np.float32(2.5), "you returned 2.5, but"),
+    ],
+    ids=["array", "object", "nan", "nan in a tensor", "a number of NumPy"],
+)
+def test_what_came_back_is_told_in_words(value: object, shown: str) -> None:
+    assert shown in doubling().check(lambda x: value).message
+
+
+def test_a_forgotten_return_is_hinted_at() -> None:
+    def forgetful(x: torch.Tensor) -> None:
+        2 * x
+
+    assert "return" in doubling().check(forgetful).message

@@ -61,3 +61,9 @@ def test_check_spatial_accepts_good_tensors() -> None:
 def test_check_spatial_refuses(data: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_spatial(data, 2)  # type: ignore[arg-type]
+
+
+def test_values_that_carry_a_gradient_are_looked_at_in_silence():
+    check_spatial(torch.zeros(4, 4, requires_grad=True), 2)
+    with pytest.raises(ValueError, match="1 values that are NaN"):
+        check_spatial(torch.full((1, 1), float("nan"), requires_grad=True), 2)

@@ -1,3 +1,6 @@
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -68,3 +71,48 @@ def test_tensor_has_the_values_of_every_dtype(dtype: str) -> None:
     tensor = Image(values, axes="YX").tensor()
     assert tensor.dtype == torch.float32
     assert tensor.tolist() == values.astype(float).tolist()
+
+
+def stack(axes="CZYX"):
+    shape = tuple({"T": 5, "C": 2, "Z": 4, "Y": 6, "X": 7}[letter] for letter in axes)
+    values = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    return Image(values, axes=axes, voxel_size_um=(0.3, 0.1, 0.2) if "Z" in axes else (0.1, 0.2), unit="photons")
+
+
+def test_one_channel_of_a_stack_keeps_everything_else():
+    chosen = stack().at("C", 1)
+    assert (chosen.axes, chosen.voxel_size_um, chosen.unit) == ("ZYX", (0.3, 0.1, 0.2), "photons")
+    assert np.array_equal(chosen.data, stack().data[1])
+
+
+def test_one_plane_loses_its_distance_from_the_next():
+    chosen = stack().at("Z", -1)
+    assert (chosen.axes, chosen.voxel_size_um) == ("CYX", (0.1, 0.2))
+    assert np.array_equal(chosen.data, stack().data[:, -1])
+
+
+@pytest.mark.parametrize("axis", ["T", "Y", "X", "", "CZ", "c"])
+def test_an_axis_that_cannot_be_cut_is_named(axis):
+    with pytest.raises(ValueError, match=r"with axes 'CZYX', can be cut along C, Z"):
+        stack().at(axis, 0)
+
+
+@pytest.mark.parametrize("index", [2, -3])
+def test_an_index_beyond_the_axis_is_named(index):
+    with pytest.raises(ValueError, match=rf"index is {index}, but the image has 2 along C: pass 0 to 1"):
+        stack().at("C", index)
+
+
+def test_required_axes_are_there_or_the_way_to_them_is_told():
+    image = stack("TCZYX")
+    assert image.require_axes("TCZYX") is image
+    with pytest.raises(ValueError, match=r"'ZYX' are needed: choose one with \.at\('T', 0\)\.at\('C', 0\)\."):
+        image.require_axes("ZYX")
+    with pytest.raises(ValueError, match=r"'TYX' are needed: T is not in this file: take another one\. If only"):
+        stack("ZYX").require_axes("TYX")
+
+
+def test_an_unknown_voxel_size_is_asked_for():
+    assert stack().known_voxel_size_um == (0.3, 0.1, 0.2)
+    with pytest.raises(ValueError, match=r"unknown: read the file with voxel_size_um=\(z, y, x\), in µm"):
+        _ = dataclasses.replace(stack(), voxel_size_um=None).known_voxel_size_um

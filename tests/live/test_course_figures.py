@@ -9,7 +9,7 @@ from course_lib.live.manifest import color_table, manifest
 FIGURES = {figure.name: figure for figure in live.list_figures()}
 
 # Quantities that are counted or are ratios have no unit.
-PURE = ("frames", "iterations", "steps", "levels")
+PURE = ("frames", "iterations", "steps", "levels", "aperture", "index", "regularization")
 
 
 def test_there_are_figures() -> None:

@@ -108,3 +108,20 @@ def test_a_module_without_its_figure_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(noise_camera, "FIGURE", torch.zeros(1))
     with pytest.raises(ValueError, match=r"noise_camera must define FIGURE = LiveFigure\(name='noise_camera', ...\)"):
         live.list_figures()
+
+
+def test_a_start_and_choices_done_at_once_need_steps_and_known_words(
+    blurred: live.LiveFigure, averaged: live.LiveFigure
+) -> None:
+    with pytest.raises(ValueError, match="has a start or choices that are done at once, but does not iterate"):
+        changed(blurred, start=lambda sliders, draws, assets: {})
+    with pytest.raises(ValueError, match=r"does \['gauss'\] of 'shape' at once, but that control offers \[\]"):
+        changed(averaged, at_once={"shape": ("gauss",)})
+
+
+def test_a_start_returns_the_state_that_is_declared(averaged: live.LiveFigure) -> None:
+    wrong = changed(averaged, start=lambda sliders, draws, assets: {"mean": draws["read"][0]})
+    with pytest.raises(
+        ValueError, match=r"returns {'mean': \(32,\)}, but its state is declared as {'mean': \(32, 32\)}"
+    ):
+        live.evaluate(wrong)

@@ -10,8 +10,8 @@ import torch
 
 from course_lib import live
 from course_lib.live.draws import draw_numbers
-from course_lib.live.graph import export_graph
-from course_lib.live.run import check_values
+from course_lib.live.graph import export_graph, export_start
+from course_lib.live.run import check_values, first_step
 from course_lib.parameters import Parameter
 
 FIGURES = {figure.name: figure for figure in live.list_figures()}
@@ -28,33 +28,45 @@ def somewhere(control: Parameter, rng: np.random.Generator) -> Any:
     return round(value) if isinstance(control.default, int) else value
 
 
-def run_graph(session: onnxruntime.InferenceSession, figure: live.LiveFigure, values: Any, seed: int) -> Any:
+def run_graph(figure: live.LiveFigure, graph: bytes, values: Any, seed: int) -> Any:
     """Do in Python what the page's worker does."""
+    session, start = opened(graph), opened(export_start(figure)) if figure.start else None
     feeds = {
         f"slider_{c.name}": np.float32(c.choices.index(values[c.name]) if c.choices else values[c.name])
         for c in figure.controls
     }
-    state = {name: tensor.numpy() for name, tensor in figure.state.items()}
+
+    def draw(step: int) -> Any:
+        return {
+            f"draw_{name}": draw_numbers(draw, seed=seed, index=index, step=step)
+            for index, (name, draw) in enumerate(figure.draws.items())
+        }
+
+    state = run(start, feeds | draw(0)) if start else {name: tensor.numpy() for name, tensor in figure.state.items()}
     results: dict[str, Any] = {}
-    for step in range(values[figure.steps] if figure.steps else 1):
-        for index, (name, draw) in enumerate(figure.draws.items()):
-            feeds[f"draw_{name}"] = draw_numbers(draw, seed=seed, index=index, step=step)
-        if figure.steps:
-            feeds |= {f"state_{name}": array for name, array in state.items()} | {"step": np.float32(step)}
-        used = {entry.name: np.asarray(feeds[entry.name], dtype=np.float32) for entry in session.get_inputs()}
-        names = [entry.name for entry in session.get_outputs()]
-        results = dict(zip(names, session.run(names, used), strict=True))
+    for step in range(first_step(figure, values), values[figure.steps] if figure.steps else 1):
+        handed = {f"state_{name}": array for name, array in state.items()} | {"step": np.float32(step)}
+        results = run(session, feeds | handed | ({} if start else draw(step)))
         state = {name: results[f"next_{name}"] for name in state}
     return {name: results[f"output_{name}"] for name in figure.outputs}
 
 
+def opened(graph: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+def run(session: onnxruntime.InferenceSession, feeds: Any) -> dict[str, Any]:
+    used = {entry.name: np.asarray(feeds[entry.name], dtype=np.float32) for entry in session.get_inputs()}
+    names = [entry.name for entry in session.get_outputs()]
+    return dict(zip(names, session.run(names, used), strict=True))
+
+
 def compare(figure: live.LiveFigure, graph: bytes) -> None:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     for seed in range(POSITIONS):
         values = check_values(figure, {c.name: somewhere(c, rng) for c in figure.controls})
         expected = live.evaluate(figure, values, seed=seed)
-        found = run_graph(session, figure, values, seed)
+        found = run_graph(figure, graph, values, seed)
         for name, tensor in expected.items():
             reference = tensor.numpy()
             finite = reference[np.isfinite(reference)]

@@ -52,7 +52,7 @@ def test_the_average_of_n_frames_is_n_times_quieter(averaged: live.LiveFigure) -
 
 def test_steps_may_be_taken_in_any_portions(averaged: live.LiveFigure) -> None:
     values = check_values(averaged, {"frames": 9})
-    state = initial_state(averaged, CPU)
+    state = initial_state(averaged, values=values, seed=5, device=CPU)
     outputs: live.Tensors = {}
     for first, last in ((0, 1), (1, 6), (6, 9)):
         state, outputs = advance(averaged, values=values, seed=5, state=state, first=first, last=last, device=CPU)

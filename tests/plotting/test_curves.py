@@ -47,6 +47,25 @@ def test_axes_given_are_drawn_on():
     assert len(first.axes[0].lines) == 2
 
 
+def test_measured_values_are_points_without_a_line():
+    axes = draw({"measured": x, "fit": x}, points=["measured"], errors={"measured": x / 10}).axes[0]
+    measured, fit = (container.lines[0] for container in axes.containers)
+    assert (measured.get_linestyle(), measured.get_marker(), measured.get_markevery()) == ("None", "o", None)
+    assert (fit.get_linestyle(), fit.get_marker()) == ("--", "")
+
+
+@pytest.mark.parametrize(("length", "marker"), [(39, "o"), (40, "")])
+def test_long_and_jagged_curves_have_no_markers(length, marker):
+    zigzag = np.arange(length) % 2
+    figure = curves(np.arange(length), {"noise": zigzag}, x_label="x", y_label="y")
+    assert figure.axes[0].lines[0].get_marker() == marker
+
+
+def test_long_and_smooth_curves_keep_theirs():
+    figure = curves(np.arange(200), {"sine": np.sin(np.arange(200) / 9)}, x_label="x", y_label="y")
+    assert figure.axes[0].lines[0].get_marker() == "o"
+
+
 def test_one_point_is_drawn():
     figure = curves([1], {"a": [2]}, x_label="x", y_label="y")
     figure.savefig(io.BytesIO())
@@ -62,6 +81,7 @@ def test_one_point_is_drawn():
         ({"a": [0, 1, 2]}, {"log": "y"}, "a goes down to 0, but a logarithmic axis starts above 0"),
         ({"a": x}, {"log": "z"}, "log is 'z', but must be '', 'x', 'y' or 'xy'"),
         ({"a": x}, {"errors": {"b": x}}, r"errors name \['b'\], but the curves are \['a'\]"),
+        ({"a": x}, {"points": ["b"]}, r"points name \['b'\], but the curves are \['a'\]: use the same names"),
         ({"a": x}, {"errors": {"a": -x}}, "errors of a go down to -4, but must be at least 0"),
         ({"a": x}, {"errors": {"a": [1]}}, r"errors of a has shape \(1,\), but must have \(3,\)"),
     ],

@@ -14,8 +14,8 @@ const make = (tag, properties) => Object.assign(document.createElement(tag), pro
  * Build the figure inside `root`, before its caption.
  *
  * `backend` is {warm(), answer(request, first, last) -> promise of outputs, invitation, computes, waiting}, where a
- * request is {values, seed}. `root.liveOutputs` and `root.liveRequest` are the last outputs and what they answer;
- * `root.dataset.state` is "idle", "computing", "ready" or "error".
+ * request is {values, seed, fresh}; `fresh` begins anew. `root.liveOutputs` and `root.liveRequest` are the last outputs
+ * and what they answer; `root.dataset.state` is "idle", "computing", "ready" or "error".
  */
 export function mountFigure(root, manifest, backend) {
   const id = `live-${manifest.name}-${++mounted}`;
@@ -87,16 +87,17 @@ export function mountFigure(root, manifest, backend) {
   }
 
   async function compute(request) {
-    if (!manifest.steps) {
-      show(await backend.answer(request, 0, 1), request);
+    const total = manifest.steps ? request.values[manifest.steps] : 1;
+    const atOnce = Object.entries(manifest.at_once).some(([name, words]) => words.includes(request.values[name]));
+    if (!manifest.steps || atOnce) {
+      show(await backend.answer({ ...request, fresh: true }, total - 1, total), request);
       return "";
     }
-    const total = request.values[manifest.steps];
     let done = 0;
     for (let chunk = 1; done < total && !wanted; ) {
       const begun = performance.now();
       const last = Math.min(total, done + chunk);
-      show(await backend.answer(request, done, last), request);
+      show(await backend.answer({ ...request, fresh: done === 0 }, done, last), request);
       const perStep = (performance.now() - begun) / (last - done);
       chunk = Math.max(1, Math.round(PROGRESS_MS / perStep));
       done = last;

@@ -3,7 +3,7 @@ import { fetchBytes, fetchGunzipped, splitArrays } from "./gunzip.mjs";
 import { drawNumbers } from "./draws.mjs";
 
 let runtime = null; // promise of the ort module
-const figures = new Map(); // address of a figure's folder -> promise of {session, initial, state}
+const figures = new Map(); // address of a figure's folder -> promise of {session, start, initial, state}
 let queue = Promise.resolve(); // one graph at a time
 
 function loadRuntime() {
@@ -24,16 +24,19 @@ function loadRuntime() {
 function loadFigure(base, manifest) {
   if (!figures.has(base)) {
     const loading = (async () => {
-      const stateful = manifest.state.length > 0;
-      const [ort, model, state] = await Promise.all([
+      const stored = manifest.state.length > 0 && !manifest.start;
+      const [ort, model, starter, state] = await Promise.all([
         loadRuntime(),
         fetchBytes(new URL("model.onnx", base)),
-        stateful ? fetchGunzipped(new URL("state.bin.gz", base)) : null,
+        manifest.start ? fetchBytes(new URL("start.onnx", base)) : null,
+        stored ? fetchGunzipped(new URL("state.bin.gz", base)) : null,
       ]);
       self.postMessage({ progress: "Starting the model …" });
       // the exporter has folded the constants already, and the first answer comes a third earlier
-      const session = await ort.InferenceSession.create(model, { graphOptimizationLevel: "disabled" });
-      return { ort, session, initial: stateful ? splitArrays(state, manifest.state) : {}, state: {} };
+      const create = (graph) => ort.InferenceSession.create(graph, { graphOptimizationLevel: "disabled" });
+      const session = await create(model);
+      const start = starter ? await create(starter) : null;
+      return { ort, session, start, initial: stored ? splitArrays(state, manifest.state) : {}, state: {} };
     })();
     loading.catch(() => figures.delete(base));
     figures.set(base, loading);
@@ -43,22 +46,32 @@ function loadFigure(base, manifest) {
 
 const number = (ort, value) => new ort.Tensor("float32", Float32Array.of(value), []);
 
-async function advance(figure, manifest, { values, seed, first, last }) {
-  const { ort, session } = figure;
-  if (first === 0) figure.state = figure.initial;
+const run = (session, feeds) =>
+  session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]])));
+
+async function advance(figure, manifest, { values, seed, fresh, first, last }) {
+  const { ort, session, start } = figure;
   const feeds = {};
+  const draw = (step) => manifest.draws.forEach((spec, index) => {
+    feeds[`draw_${spec.name}`] = new ort.Tensor("float32", drawNumbers(spec, seed, index, step), spec.shape);
+  });
   for (const { name, choices } of manifest.sliders)
     feeds[`slider_${name}`] = number(ort, choices ? choices.indexOf(values[name]) : values[name]);
+  if (fresh) {
+    figure.state = figure.initial;
+    if (start) {
+      draw(0);
+      const begun = await run(start, feeds);
+      figure.state = Object.fromEntries(manifest.state.map(({ name }) => [name, begun[name].data]));
+    }
+  }
   let results = {};
   for (let step = first; step < last; step++) {
-    manifest.draws.forEach((draw, index) => {
-      feeds[`draw_${draw.name}`] = new ort.Tensor("float32", drawNumbers(draw, seed, index, step), draw.shape);
-    });
+    if (!start) draw(step);
     for (const { name, shape } of manifest.state)
       feeds[`state_${name}`] = new ort.Tensor("float32", figure.state[name], shape);
     if (manifest.steps) feeds.step = number(ort, step);
-    const used = Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]]));
-    results = await session.run(used);
+    results = await run(session, feeds);
     figure.state = Object.fromEntries(manifest.state.map(({ name }) => [name, results[`next_${name}`].data]));
   }
   return Object.fromEntries(manifest.outputs.map(({ name }) => [name, results[`output_${name}`].data.slice()]));

@@ -1,0 +1,134 @@
+"""The page on benchmarks says what the results say, also after a run that turns everything round."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def sources() -> list[str]:
+    cells = json.loads((ROOT / "book" / "how-good.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [source for source in code if "perf_counter" not in source]  # all but the timing of this computer
+
+
+def said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what the cells print where `repository` holds the results."""
+    (repository / "book").mkdir()
+    monkeypatch.chdir(repository / "book")
+    namespace: dict[str, Any] = {}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for source in sources():
+            exec(source, namespace)
+    return printed.getvalue()
+
+
+def with_ratios(found: Any, ratio: list[float]) -> Any:
+    """Return a result in which every ratio to a peer is `ratio`."""
+    if isinstance(found, list):
+        return [with_ratios(one, ratio) for one in found]
+    if not isinstance(found, dict):
+        return found
+    return {
+        key: ratio if key == "times_course_lib" or key.startswith("faster_than_") else with_ratios(value, ratio)
+        for key, value in found.items()
+    }
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Folder with the committed list of peers, and no results yet."""
+    requirements = tmp_path / "benchmarks" / "peers" / "requirements.txt"
+    requirements.parent.mkdir(parents=True)
+    requirements.write_text((ROOT / "benchmarks" / "peers" / "requirements.txt").read_text())
+    (tmp_path / "benchmarks" / "results").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("ratio", "judged", "others"),
+    [
+        ([200.0, 300.0, 400.0], "course_lib is faster", ["course_lib is slower", "too close to call"]),
+        ([0.25, 0.4, 0.5], "course_lib is slower", ["course_lib is faster", "too close to call"]),
+        ([0.9, 1.1, 1.2], "too close to call", ["course_lib is faster", "course_lib is slower"]),
+    ],
+)
+def test_the_verdicts_follow_the_results(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, ratio: list[float], judged: str, others: list[str]
+) -> None:
+    for path in RESULTS.glob("*.json"):
+        changed = with_ratios(json.loads(path.read_text(encoding="utf-8")), ratio)
+        (repository / "benchmarks" / "results" / path.name).write_text(json.dumps(changed))
+    page = said(repository, monkeypatch)
+    assert judged in page
+    assert not [other for other in others if other in page]
+    reached = [line for line in page.splitlines() if "confocal: times as fast as psfmodels" in line]
+    assert [line.startswith("reached") for line in reached] == [ratio[0] >= 100]
+    if judged == "course_lib is slower":
+        assert "course_lib takes [2, 2.5, 4] × its time" in page
+
+
+def test_losses_beside_the_time_are_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+    for row in found["psf"]["rows"]:
+        ours = row["library"] == "course_lib"
+        row["first_call_ms"] = [30.0, 40.0, 50.0] if ours else [10.0, 20.0, 35.0]
+        row["memory_mb"], row["relative_l2_error"] = (60, 1e-3) if ours else (20, 1e-5)
+    found["acquisition"]["course_lib"] |= {"blur_s": 3.0, "memory_mib": 2000.0}
+    found["acquisition"]["microsim"] |= {"blur_s": 1.5, "memory_mib": 1000.0}
+    skipped = found["live_latency"]["rows"].pop()
+    for name, result in found.items():
+        (repository / "benchmarks" / "results" / f"{name}.json").write_text(json.dumps(result))
+    page = said(repository, monkeypatch).splitlines()
+    for line in (
+        "confocal against psf: first call [30, 40, 50] instead of [10, 20, 35] ms",
+        "confocal against psf: 3 × its memory",
+        "confocal against psf: the larger error",
+        "acquisition against microsim: blur (s) 3, not 1.5",
+        "acquisition against microsim: additional memory (MiB) 2,000, not 1,000",
+    ):
+        assert line in page
+    assert [line for line in page if line.startswith("not measured: ") and skipped["figure"] in line]
+
+
+def test_results_of_other_forms_are_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+    machine = found["psf"]["machine"]
+    volume = {"shape": [32, 512, 512], "method": "linear"}
+    found["deconvolution"] = {
+        "machine": machine,
+        "what": "iterations",
+        "rows": [
+            {**volume, "library": "floor", "threads": 2, "ms": [1.0, 1.0, 1.0]},
+            {**volume, "library": "course_lib", "threads": 2, "times_floor": [1.0, 1.1, 1.2]},
+            {**volume, "library": "slowfish", "threads": 1, "times_course_lib": [3.0, 4.0, 5.0]},
+            {**volume, "library": "slowfish", "threads": 2, "times_course_lib": [0.2, 0.3, 0.4]},
+        ],
+    }
+    found["quality"] = {
+        "machine": machine,
+        "what": "errors, no times",
+        "rows": [{"library": "slowfish", "method": "linear", "nrmse": {"10": [0.5, 0.6, 0.7]}}],
+    }
+    for name, result in found.items():
+        (repository / "benchmarks" / "results" / f"{name}.json").write_text(json.dumps(result))
+    page = said(repository, monkeypatch).splitlines()
+    for line in (
+        "deconvolution: 32 × 512 × 512, slowfish linear 1 thread(s): course_lib is faster, [3, 4, 5]",
+        "deconvolution: 32 × 512 × 512, slowfish linear 2 thread(s): course_lib is slower, [0.2, 0.3, 0.4]",
+        "quality.json has no ratio to a peer",
+    ):
+        assert line in page
+
+
+def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "has no acquisition, camera, live_latency, psf.json. This chapter needs the course's repository"
+    with pytest.raises(FileNotFoundError, match=message):
+        said(repository, monkeypatch)
