@@ -55,12 +55,18 @@ def terra_nuclei(sample: Path) -> np.ndarray:
     return images.read(sample).data
 
 
+def cells3d_nuclei(sample: Path) -> np.ndarray:
+    """Cut a quarter of the field out of the stack, all planes."""
+    return images.read(sample, axes="ZYX").data[:, 112:240, :128].copy()
+
+
 RECIPES: dict[str, Callable[[Path], np.ndarray]] = {
     "hazelnut": hazelnut,
     "receptacle": receptacle,
     "receptacle_split": receptacle_split,
     "telomeres": telomeres,
     "terra_nuclei": terra_nuclei,
+    "cells3d_nuclei": cells3d_nuclei,
 }
 
 
