@@ -37,6 +37,10 @@ test: lint book
 bench: book .venv-peers/.installed
 	$(BIN)/python -m benchmarks.live_latency
 	$(BIN)/python -m benchmarks.camera --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.psf --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.acquisition --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.deconvolution --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.deconvolution_quality --peers .venv-peers/bin/python
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers

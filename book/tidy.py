@@ -17,7 +17,9 @@ BOOK = Path(__file__).resolve().parent
 def tidy(path: Path) -> None:
     """Execute one notebook and write it back without what changes from run to run."""
     notebook = nbformat.read(path, as_version=4)
-    executed = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(BOOK)}}).execute()
+    executed = NotebookClient(
+        notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(BOOK)}}
+    ).execute()
     executed.metadata.pop("widgets", None)
     executed.metadata["language_info"] = {"name": "python"}
     for cell in executed.cells:
