@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from fontTools import subset
 from PIL import Image
 
 from course_lib import live
@@ -155,11 +156,44 @@ def lighten_pages() -> None:
             page.write_text(later, encoding="utf-8")
 
 
+def thin_icons() -> None:
+    """Keep only the icons that a page, script or style rule of the site shows, in the fonts and in the style sheet."""
+    styles = BUILD / "html" / "_static" / "styles"
+    sheet = styles / "pydata-sphinx-theme.css"
+    pages = [*(BUILD / "html").glob("*.html"), BUILD / "html" / "_static" / "scripts" / "pydata-sphinx-theme.js"]
+    named = {name for page in pages for name in re.findall(r"\bfa-[\w-]+", page.read_text(encoding="utf-8"))}
+    glyphs = set(
+        re.findall("[\ue000-\uf8ff]", "".join(file.read_text(encoding="utf-8") for file in styles.glob("*.css")))
+    )
+
+    def keep(rule: re.Match[str]) -> str:
+        names = re.findall(r"\.(fa-[\w-]+):", rule[1])
+        if names and not named.intersection(names):
+            return ""
+        glyphs.add(chr(int(rule[2], 16)))
+        return rule[0]
+
+    shows_one_icon = r'([^{}]+)\{content:"\\([ef][0-9a-f]{3})"\}'
+    sheet.write_text(re.sub(shows_one_icon, keep, sheet.read_text(encoding="utf-8")), encoding="utf-8")
+    for other in set(styles.glob("*.css")) - {sheet}:
+        glyphs.update(
+            chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", other.read_text(encoding="utf-8"))
+        )
+    for font in (BUILD / "html" / "_static" / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"):
+        options = subset.Options(flavor="woff2")
+        with subset.load_font(str(font), options) as drawn:
+            subsetter = subset.Subsetter(options)
+            subsetter.populate(text="".join(sorted(glyphs)))
+            subsetter.subset(drawn)
+            subset.save_font(drawn, str(font), options)
+
+
 if __name__ == "__main__":
     vendor_javascript()
     live.export_all(GENERATED / "live")
     forget_what_is_outdated()
     write_pages()
     lighten_pages()
+    thin_icons()
     print(f"\nThe book is in {(BUILD / 'html').relative_to(ROOT)}. Read it with `make serve`: http://localhost:8000")
     print("(Opened as a file it can be read too, but its live figures need the address.)")

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from fontTools.ttLib import TTFont
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,21 @@ def test_it_asks_nothing_of_others_says_no_error_and_stays_light(page: Page, sit
     assert not [path for path in paths if "/ort/" in path or path.endswith(".onnx")]
     weights = {path: weight(path) for path in paths}
     assert sum(weights.values()) <= WEIGHT_LIMIT, sorted(weights.items(), key=lambda item: -item[1])[:8]
+
+
+@every_page
+def test_each_icon_it_shows_is_in_the_fonts(page: Page, site, name: str) -> None:
+    page.goto(f"{site}/{name}")
+    settle(page)
+    contents = page.evaluate(
+        "[...document.querySelectorAll('*')]"
+        ".flatMap(e => ['::before', '::after'].map(part => getComputedStyle(e, part).content))"
+    )
+    shown = {character for content in contents for character in content if "\ue000" <= character <= "\uf8ff"}
+    fonts = (SITE / "_static" / "vendor" / "fontawesome" / "webfonts").glob("*.woff2")
+    drawn = {chr(code) for font in fonts for code in TTFont(font).getBestCmap()}
+    assert shown
+    assert shown <= drawn
 
 
 @every_page
