@@ -132,7 +132,8 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", required=True, help="interpreter of the peers' environment")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
     given = parser.parse_args()
-    rows = [row for shape in SHAPES for row in measure(shape, peers=given.peers, rounds=given.rounds)]
+    peers = str(Path(given.peers).absolute())  # the contestants run in a folder of their own
+    rows = [row for shape in SHAPES for row in measure(shape, peers=peers, rounds=given.rounds)]
     what = "One Richardson-Lucy iteration; [least, median, most] of the turns; memory of a run, and of its process"
     write_results("deconvolution", {"what": what, "psf_shape": PSF_SHAPE, "rounds": given.rounds, "rows": rows})
 

@@ -53,8 +53,8 @@ def test_each_icon_it_shows_is_in_the_fonts(page: Page, site, name: str) -> None
     page.goto(f"{site}/{name}")
     settle(page)
     contents = page.evaluate(
-        "[...document.querySelectorAll('*')]"
-        ".flatMap(e => ['::before', '::after'].map(part => getComputedStyle(e, part).content))"
+        "[...document.querySelectorAll('*')].flatMap(e => ['::before', '::after'].map(p => getComputedStyle(e, p)))"
+        ".filter(style => style.fontFamily.includes('Font Awesome')).map(style => style.content)"
     )
     shown = {character for content in contents for character in content if "\ue000" <= character <= "\uf8ff"}
     fonts = (SITE / "_static" / "vendor" / "fontawesome" / "webfonts").glob("*.woff2")
