@@ -2,11 +2,7 @@ import numpy as np
 import torch
 
 from course_lib.deconvolution import Blur, naive_inverse, tikhonov
-
-
-def gaussian(side: int, sigma: float) -> torch.Tensor:
-    line = torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double()
-    return torch.outer(line, line) / line.sum() ** 2
+from synthetic import gaussian
 
 
 def blurred_square(psf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -16,7 +12,7 @@ def blurred_square(psf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_noise_explodes() -> None:
-    psf = gaussian(15, 1.5)
+    psf = gaussian((15, 15), 1.5)
     truth, image = blurred_square(psf)
     noisy = torch.poisson(image, generator=torch.Generator().manual_seed(0))
     error = float((naive_inverse(noisy, psf, boundary="circular") - truth).square().mean().sqrt())
@@ -27,7 +23,7 @@ def test_noise_explodes() -> None:
 
 def test_the_gain_on_white_noise_is_that_of_one_over_h() -> None:
     """By Parseval, the variance rises by the mean of 1/|H|², which one noisy voxel shows."""
-    psf = gaussian(7, 0.8)
+    psf = gaussian((7, 7), 0.8)
     one = torch.zeros(16, 16).double()
     one[3, 5] = 1
     placed = np.zeros((16, 16))
@@ -38,7 +34,7 @@ def test_the_gain_on_white_noise_is_that_of_one_over_h() -> None:
 
 
 def test_rounding_is_noise_enough() -> None:
-    psf = gaussian(15, 1.5)
+    psf = gaussian((15, 15), 1.5)
     truth, image = blurred_square(psf)
     exact = naive_inverse(image, psf, boundary="circular")
     torch.testing.assert_close(exact, truth, atol=1e-3, rtol=0)
@@ -58,7 +54,7 @@ def test_where_nothing_passed_the_result_is_0() -> None:
 
 
 def test_tiny_transfers_do_not_overflow() -> None:
-    psf = gaussian(33, 8.0)
+    psf = gaussian((33, 33), 8.0)
     for dtype in (torch.float32, torch.float64):
         for scale in (1e-30, 1.0, 1e6):
             noise = scale * torch.rand(40, 40, generator=torch.Generator().manual_seed(0)).to(dtype)

@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 from skimage import restoration
 
 from course_lib.deconvolution import Blur, naive_inverse, tikhonov
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def lopsided(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    psf = random(shape, seed=seed) ** 3
-    return psf / psf.sum()
+from synthetic import lopsided_psf, random
 
 
 def objective(x: torch.Tensor, image: torch.Tensor, blur: Blur, weight: float) -> float:
@@ -26,7 +18,7 @@ def objective(x: torch.Tensor, image: torch.Tensor, blur: Blur, weight: float) -
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**31), weight=st.floats(1e-4, 10))
 def test_nothing_near_it_has_a_smaller_objective(seed: int, weight: float) -> None:
-    psf, image = lopsided((4, 3), seed=seed), random((7, 8), seed=seed + 1)
+    psf, image = lopsided_psf((4, 3), seed=seed), random((7, 8), seed=seed + 1)
     blur = Blur(psf, (7, 8), boundary="circular")
     best = tikhonov(image, psf, regularization=weight, boundary="circular")
     least = objective(best, image, blur, weight)
@@ -40,7 +32,7 @@ def test_nothing_near_it_has_a_smaller_objective(seed: int, weight: float) -> No
 @pytest.mark.parametrize("shape", [(24, 25), (25, 24), (8, 12, 9)])
 @pytest.mark.parametrize("extent", [4, 5])
 def test_against_skimage(shape: tuple[int, ...], extent: int) -> None:
-    psf, image = lopsided((extent,) * len(shape), seed=0), random(shape, seed=1)
+    psf, image = lopsided_psf((extent,) * len(shape), seed=0), random(shape, seed=1)
     nothing = np.zeros((3,) * len(shape))
     nothing[(1,) * len(shape)] = 1  # penalizes the object itself, not its Laplacian
     expected = restoration.wiener(image.numpy(), psf.numpy(), balance=0.03, reg=nothing, clip=False)
@@ -66,7 +58,7 @@ def test_a_lopsided_psf_needs_the_conjugate() -> None:
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**31), weights=st.tuples(st.floats(1e-3, 1), st.floats(1e-3, 1)))
 def test_more_penalty_fits_less_and_is_smaller(seed: int, weights: tuple[float, float]) -> None:
-    psf, image = lopsided((3, 5), seed=seed), random((9, 9), seed=seed + 1)
+    psf, image = lopsided_psf((3, 5), seed=seed), random((9, 9), seed=seed + 1)
     blur = Blur(psf, (9, 9), boundary="circular")
     weak, strong = (tikhonov(image, psf, regularization=w, boundary="circular") for w in sorted(weights))
     assert float(strong.norm()) <= float(weak.norm()) + 1e-12
@@ -74,14 +66,14 @@ def test_more_penalty_fits_less_and_is_smaller(seed: int, weights: tuple[float, 
 
 
 def test_the_mean_darkens_by_the_weight() -> None:
-    psf, image = lopsided((3, 3), seed=0), random((8, 8), seed=1)
+    psf, image = lopsided_psf((3, 3), seed=0), random((8, 8), seed=1)
     for weight in (0.01, 0.5):
         restored = tikhonov(image, psf, regularization=weight, boundary="circular")
         assert float(restored.mean() * (1 + weight)) == pytest.approx(float(image.mean()), rel=1e-12)
 
 
 def test_without_weight_it_is_the_naive_inverse() -> None:
-    psf, image = lopsided((3, 3), seed=0), random((8, 8), seed=1)
+    psf, image = lopsided_psf((3, 3), seed=0), random((8, 8), seed=1)
     torch.testing.assert_close(tikhonov(image, psf, regularization=0), naive_inverse(image, psf), rtol=0, atol=0)
 
 

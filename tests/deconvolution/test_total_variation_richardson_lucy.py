@@ -9,31 +9,10 @@ from hypothesis import strategies as st
 from course_lib.deconvolution import Blur, richardson_lucy, total_variation_richardson_lucy
 from course_lib.deconvolution._check import Boundary
 from course_lib.deconvolution.total_variation_richardson_lucy import divergence, gradient
+from synthetic import counts, gaussian, lopsided_psf, random
 
 BOUNDARIES: tuple[Boundary, ...] = ("linear", "circular")
 SPACINGS = ((1.0, 1.0), (1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (1.7, 1.0), (1.0, 2.0, 1.5))
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def lopsided_psf(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    psf = random(shape, seed=seed).pow(4) + 1e-3
-    return psf / psf.sum()
-
-
-def gaussian(shape: tuple[int, ...], sigma: float) -> torch.Tensor:
-    axes = [torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double() for side in shape]
-    psf = axes[0]
-    for axis in axes[1:]:
-        psf = psf[..., None] * axis
-    return psf / psf.sum()
-
-
-def counts(shape: tuple[int, ...], *, seed: int, peak: float = 20.0) -> torch.Tensor:
-    mean = peak * (random(shape, seed=seed).pow(3) + 0.1)
-    return torch.poisson(mean, generator=torch.Generator().manual_seed(seed + 1))
 
 
 def limit(spacing: tuple[float, ...]) -> float:

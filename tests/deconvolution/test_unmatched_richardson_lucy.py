@@ -11,30 +11,9 @@ from course_lib.deconvolution import Blur, richardson_lucy, unmatched_richardson
 from course_lib.deconvolution._check import Boundary
 from course_lib.optics import Microscope, fwhm_um, gaussian_psf, vectorial_psf
 from course_lib.samples import filaments
+from synthetic import counts, gaussian, lopsided_psf
 
 BOUNDARIES: tuple[Boundary, ...] = ("linear", "circular")
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def lopsided_psf(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    psf = random(shape, seed=seed).pow(4) + 1e-3
-    return psf / psf.sum()
-
-
-def gaussian(shape: tuple[int, ...], sigma: float) -> torch.Tensor:
-    axes = [torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double() for side in shape]
-    psf = axes[0]
-    for axis in axes[1:]:
-        psf = psf[..., None] * axis
-    return psf / psf.sum()
-
-
-def counts(shape: tuple[int, ...], *, seed: int, peak: float = 20.0) -> torch.Tensor:
-    mean = peak * (random(shape, seed=seed).pow(3) + 0.1)
-    return torch.poisson(mean, generator=torch.Generator().manual_seed(seed + 1))
 
 
 def mirror(psf: torch.Tensor) -> torch.Tensor:
@@ -63,7 +42,7 @@ class Watch:
         self.likelihood: list[float] = []
         self.photons: list[float] = []
 
-    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+    def __call__(self, _iteration: int, _estimate: torch.Tensor, expected: torch.Tensor) -> bool:
         self.likelihood.append(float((torch.xlogy(self.image, expected) - expected).sum(dtype=torch.float64)))
         self.photons.append(float(expected.sum(dtype=torch.float64)))
         return False
