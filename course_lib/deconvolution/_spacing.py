@@ -21,7 +21,7 @@ def relative_spacing(voxel_size_um: Sequence[float] | None, dimensions: int) -> 
             warnings.warn(
                 "voxel_size_um is None, so that voxels are taken as cubes, which those of a stack seldom are: give "
                 "voxel_size_um=(z, y, x), or (1, 1, 1) for cubes.",
-                stacklevel=3,
+                stacklevel=4,
             )
         return (1.0,) * dimensions
     sizes = tuple(check_number(size, name="voxel_size_um", above=0) for size in voxel_size_um)

@@ -31,17 +31,21 @@ P. Whittle, Arkiv för Matematik 2 (1953) 423 (likelihood of a spectrum).
 D. J. Field, Journal of the Optical Society of America A 4 (1987) 2379 (spectra of images as powers).
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 
 from course_lib.deconvolution._check import Background, Boundary, check_number
 from course_lib.deconvolution._direct import Spectra
+from course_lib.deconvolution._spacing import relative_spacing
 
 __all__ = ["estimate_noise_to_signal", "noise_to_signal_of"]
 
 TRANSFER_ERRORS = torch.logspace(-4, -2, 9, dtype=torch.float64)
 """Values of ε² that are compared: a transfer function is known to 1 %, or at least to 10 %."""
+TELLS_NOTHING = 0.01
+"""Difference of log-likelihoods below which the smallest ε² is taken: with |H| = 1 at all frequencies, none differs."""
 CELLS_PER_E = 6
 """Classes of frequency and of |H|² + ε² for each factor of e: frequencies of one class are averaged."""
 CELLS_OF_TRANSFER = 6 * 10
@@ -67,19 +71,24 @@ def estimate_noise_to_signal(
     read_noise_e : float
         Standard deviation of the camera's read noise in electrons.
     voxel_size_um : sequence of float, optional
-        Size of a voxel along each axis of the PSF, in which the object looks alike in all directions. None takes
-        voxels to be cubes.
+        Size of a voxel along each axis of the PSF, in which the object looks alike in all directions. None for equal
+        sides.
 
     Returns
     -------
     torch.Tensor
         :math:`S_n/S_f + \varepsilon^2` at each frequency, shape (..., \*half-spectrum) of the ring of `Blur`. 0 at
-        frequency 0, because the mean is known.
+        frequency 0, because the mean is known. It carries no gradients.
 
     Raises
     ------
     ValueError, TypeError
         As for `wiener`.
+
+    Warns
+    -----
+    UserWarning
+        If the PSF is 3D and no voxel size is given, or the image reaches less than half a photon.
 
     Examples
     --------
@@ -104,9 +113,18 @@ def noise_to_signal_of(
     spectra: Spectra, image: torch.Tensor, *, read_noise_e: float, voxel_size_um: Sequence[float] | None
 ) -> torch.Tensor:
     """Return what `estimate_noise_to_signal` does, from spectra that are known already."""
+    image, spectrum, passed = image.detach(), spectra.image.detach(), spectra.power.detach().double()
     dimensions = len(spectra.shape)
     variance = check_number(read_noise_e, name="read_noise_e", least=0) ** 2
+    spacing = relative_spacing(voxel_size_um, dimensions)
     voxels = image.shape[-dimensions:]
+    brightest = float(image.max())
+    if 0 < brightest < 0.5:
+        warnings.warn(
+            f"image reaches {brightest:g}, but must be in photons detected, or its noise is taken for far too much: "
+            f"noise.Camera.to_electrons converts a camera image, or give noise_to_signal.",
+            stacklevel=3,
+        )
     noise = image.double().mean(dim=tuple(range(-dimensions, 0))) + variance
     if float(noise.min()) < 0:
         raise ValueError(
@@ -115,21 +133,14 @@ def noise_to_signal_of(
         )
     least = torch.finfo(torch.float64).tiny
     scale = (noise * voxels.numel()).clamp(min=least).reshape(*noise.shape, *[1] * dimensions)
-    power = (spectra.image.real.double() ** 2 + spectra.image.imag.double() ** 2) / scale
-    logarithm = _log_frequency(spectra.shape, voxel_size_um).to(image.device)
-    each = [_likeliest(of_one, spectra.power.double(), logarithm) for of_one in power.reshape(-1, *spectra.power.shape)]
+    power = (spectrum.real.double() ** 2 + spectrum.imag.double() ** 2) / scale
+    logarithm = _log_frequency(spectra.shape, spacing).to(image.device)
+    each = [_likeliest(of_one, passed, logarithm) for of_one in power.reshape(-1, *passed.shape)]
     return torch.stack(each).reshape(power.shape).to(image.dtype)
 
 
-def _log_frequency(shape: tuple[int, ...], voxel_size_um: Sequence[float] | None) -> torch.Tensor:
+def _log_frequency(shape: tuple[int, ...], sizes: tuple[float, ...]) -> torch.Tensor:
     """Return the logarithm of the frequency, 0 at the lowest one; frequency 0 counts as that."""
-    sizes = [1.0] * len(shape) if voxel_size_um is None else [float(size) for size in voxel_size_um]
-    if len(sizes) != len(shape):
-        raise ValueError(
-            f"voxel_size_um is {tuple(sizes)}, but must have one size for each of the {len(shape)} axes of the psf."
-        )
-    for size in sizes:
-        check_number(size, name="voxel_size_um", above=0)
     axes = [torch.fft.fftfreq(side, size, dtype=torch.float64) for side, size in zip(shape, sizes, strict=True)]
     axes[-1] = axes[-1][: shape[-1] // 2 + 1].abs()
     squared = torch.zeros((), dtype=torch.float64)
@@ -160,7 +171,8 @@ def _likeliest(power: torch.Tensor, transfer: torch.Tensor, logarithm: torch.Ten
         if float(torch.maximum(lift.abs(), tilt.abs()).max()) < SMALLEST_MOVE:
             break
     mean = passed * torch.exp(height[:, None] + slope[:, None] * abscissa) + 1
-    best = int((count * (mean.log() + power / mean)).sum(1).argmin())
+    unlikeliness = (count * (mean.log() + power / mean)).sum(1)
+    best = int((unlikeliness <= unlikeliness.min() + TELLS_NOTHING).nonzero()[0])
     ratio = torch.exp(-(height[best] + slope[best] * logarithm)) + errors[best]
     ratio.view(-1)[0] = 0
     return ratio

@@ -130,8 +130,7 @@ def total_variation_richardson_lucy(
     """
     check_count(iterations, name="iterations")
     step = PoissonStep(image, psf, background=background, boundary=boundary)
-    spacing = relative_spacing(voxel_size_um, psf.ndim)
-    _check_weight(regularization, spacing)
+    spacing = _check_weight(regularization, voxel_size_um, psf.ndim)
     estimate = step.start()
     smooth_share = 2 * regularization * sum(side**-2 for side in spacing)
     for iteration in range(iterations):
@@ -161,7 +160,9 @@ def divergence(field: Sequence[torch.Tensor], spacing: Sequence[float]) -> torch
     return total
 
 
-def _check_weight(regularization: float, spacing: Sequence[float]) -> None:
+def _check_weight(regularization: float, voxel_size_um: Sequence[float] | None, dimensions: int) -> tuple[float, ...]:
+    """Return the sides of a voxel in units of its smallest, or raise unless the weight is below their limit."""
+    spacing = relative_spacing(voxel_size_um, dimensions)
     check_number(regularization, name="regularization", least=0)
     limit = 1 / (math.sqrt(sum(side**-2 for side in spacing)) + sum(1 / side for side in spacing))
     if regularization >= limit:
@@ -169,3 +170,4 @@ def _check_weight(regularization: float, spacing: Sequence[float]) -> None:
             f"regularization is {regularization:g}, but must be below {limit:.3g} with these voxels, or a dark voxel "
             f"would become negative: 0.001 to 0.05 are usual."
         )
+    return spacing

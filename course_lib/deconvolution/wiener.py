@@ -50,7 +50,7 @@ def wiener(
         ring, ``Blur(psf, image_shape, boundary=boundary).transfer``. None estimates it, for which the image must be in
         photons.
     read_noise_e, voxel_size_um
-        As for `estimate_noise_to_signal`, if the ratio is estimated.
+        As for `estimate_noise_to_signal`, if the ratio is estimated. A stack needs its voxel size then.
 
     Returns
     -------
@@ -62,6 +62,12 @@ def wiener(
     ValueError, TypeError
         As for `naive_inverse`, or if the ratio is negative, not finite or of another shape, or if it is to be estimated
         of an image whose mean is negative.
+
+    Warns
+    -----
+    UserWarning
+        If the ratio is to be estimated, and the PSF is 3D and no voxel size is given, or the image reaches less than
+        half a photon, so that it is hardly in photons.
 
     Examples
     --------
@@ -85,9 +91,10 @@ def wiener(
 
 def _check_ratio(ratio: float | torch.Tensor, spectra: Spectra) -> torch.Tensor:
     ratio = torch.as_tensor(ratio, dtype=spectra.power.dtype, device=spectra.power.device)
-    if not bool(torch.isfinite(ratio).all()) or float(ratio.min()) < 0:
+    lowest = float(ratio.detach().min())
+    if not bool(torch.isfinite(ratio).all()) or lowest < 0:
         raise ValueError(
-            f"noise_to_signal is {float(ratio.min()):g} at its lowest, but must be finite and at least 0: "
+            f"noise_to_signal is {lowest:g} at its lowest, but must be finite and at least 0: "
             f"it is a ratio of powers; None estimates it."
         )
     try:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -6,24 +7,12 @@ import pytest
 import torch
 from skimage import restoration
 
-from course_lib import optics, samples
 from course_lib.deconvolution import Blur, estimate_noise_to_signal, tikhonov, wiener
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from synthetic import counts, gaussian, random, widefield_plane
 
 
 def normal(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def gaussian(side: int, sigma: float, *, dimensions: int = 2) -> torch.Tensor:
-    line = torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double()
-    psf = line
-    for _ in range(dimensions - 1):
-        psf = psf[..., None] * line
-    return psf / psf.sum()
 
 
 def frequency(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> torch.Tensor:
@@ -72,7 +61,7 @@ def test_a_ratio_for_each_frequency_against_skimage(shape: tuple[int, ...]) -> N
 
 def test_the_mean_squared_error_is_the_least_that_theory_allows() -> None:
     shape, draws, noise = (32, 32), 40, 4.0
-    psf = gaussian(9, 1.2)
+    psf = gaussian((9, 9), 1.2)
     transfer = Blur(psf, shape, boundary="circular").transfer.abs() ** 2
     signal = 0.5 * frequency(shape, (1.0, 1.0)) ** -2
     truth = torch.stack([field(signal, shape, seed=seed) for seed in range(draws)])
@@ -97,7 +86,7 @@ def test_the_mean_squared_error_is_the_least_that_theory_allows() -> None:
 def test_the_spectrum_of_an_object_is_found(slope: float) -> None:
     """A power law beneath photon noise: the ratio is n f^p / a, within the error of so many frequencies."""
     shape, mean = (128, 128), 400.0
-    psf = gaussian(11, 1.3)
+    psf = gaussian((11, 11), 1.3)
     f = frequency(shape, (1.0, 1.0))
     signal = 1e6 * (f / 0.01) ** -slope
     signal[0, 0] = 0
@@ -116,29 +105,10 @@ def test_the_spectrum_of_an_object_is_found(slope: float) -> None:
     assert float((found - truth).std()) < 1.03 * float((true - true.mean() + truth.mean() - truth).std())
 
 
-PLANE = (96, 96)
-
-
-def planes() -> dict[str, torch.Tensor]:
-    size = {"voxel_size_um": (0.1, 0.1), "rng": 0}
-    return {
-        "filaments": samples.filaments((128, 128), count=40, **size),
-        "nuclei": samples.nuclei((128, 128), count=4, diameter_um=6.0, **size).density.float(),
-        "beads": samples.beads((128, 128), count=40, diameter_um=0.2, **size).density.float(),
-    }
-
-
 @pytest.mark.parametrize("photons", [20, 200, 2000])
 @pytest.mark.parametrize("name", ["filaments", "nuclei", "beads"])
 def test_it_needs_no_truth_to_do_as_well_as_the_best_constant(name: str, photons: int) -> None:
-    water = optics.Microscope(numerical_aperture=1.2, immersion_index=1.33, sample_index=1.33)
-    psf = optics.vectorial_psf(water, shape=(1, 31, 31), voxel_size_um=(0.2, 0.1, 0.1))[0]
-    psf = psf / psf.sum()
-    cell = planes()[name]
-    mean = optics.Convolution(psf, cell.shape)(cell)[16:-16, 16:-16].clamp(min=0)
-    scale = photons / float(mean.max())
-    image = torch.poisson(scale * mean + 2, generator=torch.Generator().manual_seed(1))
-    truth = scale * cell[16:-16, 16:-16]
+    image, psf, truth = widefield_plane(name, photons=photons)
     best = min(
         error(tikhonov(image, psf, regularization=10.0**power, background=2.0), truth)
         for power in np.arange(-5, 1, 0.25)
@@ -148,21 +118,21 @@ def test_it_needs_no_truth_to_do_as_well_as_the_best_constant(name: str, photons
 
 
 def test_photons_are_kept() -> None:
-    psf = gaussian(9, 1.5)
+    psf = gaussian((9, 9), 1.5)
     image = torch.poisson(100 * random((40, 41), seed=0), generator=torch.Generator().manual_seed(0))
     restored = wiener(image, psf, background=3.0, boundary="circular")
     assert float(restored.sum()) == pytest.approx(float((image - 3).sum()), rel=1e-12)
 
 
 def test_noise_without_signal_is_flattened() -> None:
-    psf = gaussian(9, 1.5)
+    psf = gaussian((9, 9), 1.5)
     image = torch.poisson(torch.full((64, 64), 50.0), generator=torch.Generator().manual_seed(0)).double()
     assert float(wiener(image, psf, boundary="circular").std()) < 1e-3 * float(image.std())
     assert float(wiener(image, psf).std()) < 0.3 * float(image.std())  # the ramps repeat the borders' noise
 
 
 def test_read_noise_raises_the_ratio() -> None:
-    psf = gaussian(9, 1.0)
+    psf = gaussian((9, 9), 1.0)
     truth = torch.full((64, 64), 2.0).double()
     truth[20:40, 20:40] = 20
     mean = Blur(psf, (64, 64), boundary="circular")(truth).clamp(min=0)
@@ -173,20 +143,63 @@ def test_read_noise_raises_the_ratio() -> None:
 
 
 def test_the_unit_of_length_does_not_matter_but_its_ratio_does() -> None:
-    psf = gaussian(5, 1.0, dimensions=3)
+    psf = gaussian((5, 5, 5), 1.0)
     truth = torch.full((9, 14, 15), 10.0).double()
     truth[2:6, 3:9, 4:11] = 90
     image = torch.poisson(truth, generator=torch.Generator().manual_seed(0))
     in_um = wiener(image, psf, voxel_size_um=(0.3, 0.1, 0.1))
     torch.testing.assert_close(in_um, wiener(image, psf, voxel_size_um=(3.0, 1.0, 1.0)))
-    torch.testing.assert_close(wiener(image, psf), wiener(image, psf, voxel_size_um=(0.2, 0.2, 0.2)))
-    assert float((in_um - wiener(image, psf)).abs().max()) > 0.1
+    cubes = wiener(image, psf, voxel_size_um=(1.0, 1.0, 1.0))
+    torch.testing.assert_close(cubes, wiener(image, psf, voxel_size_um=(0.2, 0.2, 0.2)))
+    assert float((in_um - cubes).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("method", [wiener, estimate_noise_to_signal])
+def test_a_stack_without_voxel_size_is_warned_of(method: Callable[..., torch.Tensor]) -> None:
+    psf, image = gaussian((3, 3, 3), 1.0), torch.full((4, 6, 7), 10.0).double()
+    with pytest.warns(UserWarning, match=r"voxel_size_um is None, so that voxels are taken as cubes") as told:
+        cubes = method(image, psf)
+    assert told[0].filename == __file__
+    torch.testing.assert_close(cubes, method(image, psf, voxel_size_um=(1, 1, 1)))
+
+
+@pytest.mark.parametrize("method", [wiener, estimate_noise_to_signal])
+def test_an_image_that_is_hardly_in_photons_is_warned_of(method: Callable[..., torch.Tensor]) -> None:
+    psf, image = gaussian((3, 3), 1.0), random((8, 9), seed=0)
+    with pytest.warns(
+        UserWarning, match=r"image reaches 0\.\d+, but must be in photons detected.*to_electrons"
+    ) as told:
+        method(0.4 * image, psf)
+    assert told[0].filename == __file__
+    method(100 * image, psf)  # warnings are errors
+
+
+def test_a_ratio_that_is_given_needs_neither_photons_nor_voxels() -> None:
+    wiener(0.1 * random((4, 6, 7), seed=0), gaussian((3, 3, 3), 1.0), noise_to_signal=0.1)
+
+
+def test_no_object_is_taken_to_have_more_power_at_higher_frequencies() -> None:
+    shape, psf = (48, 48), gaussian((5, 5), 0.5)
+    blue = field(frequency(shape, (1.0, 1.0)) ** 2, shape, seed=0)
+    mean = Blur(psf, shape, boundary="circular")(500 + 150 * blue / blue.std()).clamp(min=0)
+    image = torch.poisson(mean, generator=torch.Generator().manual_seed(0))
+    ratio = estimate_noise_to_signal(image, psf, boundary="circular").flatten()[1:]
+    torch.testing.assert_close(ratio, ratio[0].expand(ratio.shape))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_where_all_passes_the_smallest_error_of_the_transfer_is_taken(seed: int) -> None:
+    """For a PSF of one voxel all are equally likely, and rounding would choose one."""
+    image, one = counts((9, 10), seed=seed), torch.ones(1, 1, dtype=torch.float64)
+    ratio = estimate_noise_to_signal(image, one, boundary="circular")
+    moved = estimate_noise_to_signal(image.roll((2, 5), (0, 1)), one, boundary="circular")
+    torch.testing.assert_close(moved, ratio, rtol=1e-9, atol=0)
 
 
 def test_an_anisotropic_stack_needs_its_voxel_size() -> None:
     """An object that looks alike in all directions of space does not do so in voxels."""
     shape, voxel_size = (24, 48, 48), (0.4, 0.1, 0.1)
-    psf = gaussian(7, 1.0, dimensions=3)
+    psf = gaussian((7, 7, 7), 1.0)
     signal = frequency(shape, voxel_size) ** -3
     signal.view(-1)[0] = 0
     truth = 100 + 20 * torch.nn.functional.normalize(field(signal, shape, seed=0).flatten(), dim=0).reshape(
@@ -195,12 +208,12 @@ def test_an_anisotropic_stack_needs_its_voxel_size() -> None:
     mean = Blur(psf, shape, boundary="circular")(truth).clamp(min=0)
     image = torch.poisson(mean, generator=torch.Generator().manual_seed(1))
     in_um = wiener(image, psf, voxel_size_um=voxel_size, boundary="circular")
-    as_cubes = wiener(image, psf, boundary="circular")
+    as_cubes = wiener(image, psf, voxel_size_um=(1, 1, 1), boundary="circular")
     assert float((in_um - truth).std()) < 0.98 * float((as_cubes - truth).std())
 
 
 def test_the_estimate_is_that_of_each_image() -> None:
-    psf = gaussian(5, 1.0)
+    psf = gaussian((5, 5), 1.0)
     batch = torch.poisson(
         torch.tensor([1.0, 100.0])[:, None, None] * random((2, 20, 21), seed=0).float(),
         generator=torch.Generator().manual_seed(0),
@@ -217,7 +230,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"noise_to_signal": math.nan}, "noise_to_signal is nan"),
     ({"noise_to_signal": torch.ones(8, 8)}, r"has shape \(8, 8\), but must be one number or fit the half-spectrum"),
     ({"read_noise_e": -1.0}, "read_noise_e is -1, but must be at least 0"),
-    ({"voxel_size_um": (0.1, 0.1, 0.1)}, "must have one size for each of the 2 axes of the psf"),
+    ({"voxel_size_um": (0.1, 0.1, 0.1)}, r"voxel_size_um is \(0.1, 0.1, 0.1\), but the psf has 2 axes: give \(y, x\)"),
     ({"voxel_size_um": (0.1, 0.0)}, "voxel_size_um is 0, but must be above 0"),
     ({"image": torch.full((8, 8), -1.0)}, "image has -1 photons per voxel on average"),
 ]
