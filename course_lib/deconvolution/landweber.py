@@ -1,14 +1,19 @@
 r"""Landweber iteration: walk down the sum of squares, and stop in time.
 
-The steepest way down of :math:`\tfrac12 \lVert y - b - Hx \rVert^2` is along :math:`H^T(y - b - Hx)`. From
-:math:`x_0 = 0` let each step follow it,
+The steepest way down of :math:`\tfrac12 \lVert y - b - Hx \rVert^2` is along :math:`H^T(y - b - Hx)`. From an even
+object :math:`x_0`, as bright as the image is on average above the background, let each step follow it,
 
 .. math:: x_{k+1} = x_k + \gamma \left[ H^T (y - b - H x_k) - \lambda x_k \right],
 
 where :math:`\lambda` is 0, or the weight of a penalty :math:`\tfrac12 \lambda \lVert x \rVert^2`. On a ring each
 frequency is on its own, :math:`X_{k+1} = (1 - \gamma(|H|^2 + \lambda)) X_k + \gamma H^* Y`, a geometric sum:
 
-.. math:: X_k = H^* \, \frac{1 - (1 - \gamma(|H|^2 + \lambda))^k}{|H|^2 + \lambda} \; Y .
+.. math:: X_k = H^* \, \frac{1 - (1 - \gamma(|H|^2 + \lambda))^k}{|H|^2 + \lambda} \; Y
+   + (1 - \gamma(|H|^2 + \lambda))^k X_0,
+
+where :math:`X_0` is 0 at all frequencies but 0. There the start is right at once. An empty one, :math:`x_0 = 0`, would
+end in the same on a ring. But of a voxel beyond the borders little light falls on the image, so that it would stay
+dark for hundreds of iterations, and what light it lacks be made up for by bright rims inside.
 
 It converges if :math:`|1 - \gamma(|H|^2 + \lambda)| < 1` at all frequencies, so for
 :math:`0 < \gamma < 2/(\max|H|^2 + \lambda)`, to the least squares of the naive inverse (:math:`\lambda = 0`) or of
@@ -59,7 +64,7 @@ def landweber(
     stop: StoppingRule | None = None,
     callback: Callback | None = None,
 ) -> torch.Tensor:
-    r"""Approach the least squares step by step, from an empty object.
+    r"""Approach the least squares step by step, from an even object.
 
     Parameters
     ----------
@@ -105,20 +110,20 @@ def landweber(
     """
     check_count(iterations, name="iterations")
     regularization = check_number(regularization, name="regularization", least=0)
-    minimum = None if minimum is None else check_number(minimum, name="minimum")
+    bound = -math.inf if minimum is None else check_number(minimum, name="minimum")
     behind = check_inputs(image, psf, background=background)
     blur = Blur(psf.detach(), image.shape[-psf.ndim :], boundary=boundary)
     step = _check_step(step, float(blur.transfer.abs().max()) ** 2 + regularization)
-    batch = image.shape[: image.ndim - psf.ndim]
-    estimate = torch.zeros(*batch, *blur.object_shape, dtype=image.dtype, device=image.device)
+    signal = image.detach() - behind
+    start = signal.mean(dim=tuple(range(-psf.ndim, 0)), keepdim=True)
+    estimate = start.clamp(min=bound).expand(*signal.shape[: signal.ndim - psf.ndim], *blur.object_shape).clone()
     for iteration in range(iterations):
         expected = blur(estimate).add_(behind)
         if stop is not None and stop(iteration, estimate, expected):
             break
         residual = torch.sub(image.detach(), expected, out=expected)
         estimate.mul_(1 - step * regularization).add_(blur.adjoint(residual), alpha=step)
-        if minimum is not None:
-            estimate.clamp_(min=minimum)
+        estimate.clamp_(min=bound)
         if callback is not None:
             callback(iteration + 1, blur.crop(estimate))
     return blur.crop(estimate).clone()
@@ -173,13 +178,15 @@ def landweber_after(
             f"iterations has shape {tuple(iterations.shape)}, but must be one number or a 0-d tensor: "
             f"call it for each, or use landweber_gain."
         )
-    check_number(float(iterations), name="iterations", least=0)
+    check_number(torch.as_tensor(iterations).detach().item(), name="iterations", least=0)
     regularization = check_number(regularization, name="regularization", least=0)
     spectra = Spectra(image, psf, background=background, boundary=boundary)
-    step = _check_step(step, float(spectra.power.max()) + regularization)
-    return spectra.restore(
-        landweber_gain(spectra.power, iterations=iterations, step=step, regularization=regularization)
-    )
+    step = _check_step(step, float(spectra.power.detach().max()) + regularization)
+    gain = landweber_gain(spectra.power, iterations=iterations, step=step, regularization=regularization)
+    even = (0,) * gain.ndim
+    start = torch.zeros_like(gain)
+    start[even] = (1 - gain[even] * (spectra.power[even] + regularization)) / spectra.power[even].sqrt()
+    return spectra.restore(gain + start)
 
 
 def landweber_gain(
@@ -190,6 +197,9 @@ def landweber_gain(
     regularization: float | torch.Tensor = 0.0,
 ) -> torch.Tensor:
     r"""Return :math:`g = (1 - (1 - \gamma(|H|^2 + \lambda))^k) / (|H|^2 + \lambda)`, of which :math:`X_k = H^* g Y`.
+
+    That is so at all frequencies but 0, where the start adds :math:`(1 - \gamma(|H|^2 + \lambda))^k X_0`: nothing with
+    the default step.
 
     Parameters
     ----------

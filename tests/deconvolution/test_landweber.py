@@ -17,23 +17,10 @@ from course_lib.deconvolution import (
     naive_inverse,
     tikhonov,
 )
+from course_lib.deconvolution._direct import bridge
+from synthetic import gaussian, lopsided_psf, matrix, random
 
 BOUNDARIES = ("linear", "circular")
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def lopsided(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    psf = random(shape, seed=seed) ** 3
-    return psf / psf.sum()
-
-
-def matrix(blur: Blur) -> np.ndarray:
-    """Write H down, (voxels of the image, voxels of the object)."""
-    unit = torch.eye(math.prod(blur.object_shape), dtype=torch.float64).reshape(-1, *blur.object_shape)
-    return blur(unit).flatten(1).numpy().T
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
@@ -48,7 +35,7 @@ def test_the_closed_form_is_where_the_steps_lead(
     shape: tuple[int, ...],
     extents: tuple[int, ...],
 ) -> None:
-    psf, image = lopsided(extents, seed=0).to(dtype), random((2, *shape), seed=1).to(dtype)
+    psf, image = lopsided_psf(extents, seed=0).to(dtype), random((2, *shape), seed=1).to(dtype)
     same: dict[str, Any] = {"step": step, "regularization": regularization, "boundary": "circular"}
     for iterations in (1, 2, 7, 50):
         walked = landweber(image, psf, iterations=iterations, **same)
@@ -59,9 +46,9 @@ def test_the_closed_form_is_where_the_steps_lead(
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("minimum", [None, 0.0])
 def test_step_by_step_with_a_matrix(boundary: str, minimum: float | None) -> None:
-    psf, image = lopsided((3, 4), seed=0), random((5, 6), seed=1)
+    psf, image = lopsided_psf((3, 4), seed=0), random((5, 6), seed=1)
     H, y = matrix(Blur(psf, (5, 6), boundary=boundary)), image.numpy().ravel() - 0.4
-    x = np.zeros(H.shape[1])
+    x = np.full(H.shape[1], y.mean())
     for _ in range(9):
         x += 0.8 * (H.T @ (y - H @ x) - 0.02 * x)
         if minimum is not None:
@@ -81,11 +68,38 @@ def test_step_by_step_with_a_matrix(boundary: str, minimum: float | None) -> Non
     torch.testing.assert_close(restored, expected, atol=1e-12, rtol=0)
 
 
-def test_many_steps_reach_the_pseudo_inverse() -> None:
-    """Also with a linear boundary, where it is that of H with its borders, and no transform knows it."""
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 2**31),
+    step=st.floats(0.01, 1.99),
+    boundary=st.sampled_from(BOUNDARIES),
+    minimum=st.sampled_from([None, 0.0]),
+)
+def test_an_even_image_stays_even(seed: int, step: float, boundary: str, minimum: float | None) -> None:
+    psf, image = lopsided_psf((5, 6), seed=seed), torch.full((2, 9, 12), 100.0, dtype=torch.float64)
+    restored = landweber(image, psf, iterations=100, step=step, minimum=minimum, boundary=boundary)
+    torch.testing.assert_close(restored, image, rtol=1e-9, atol=0)
+    at_once = landweber_after(image, psf, iterations=100, step=step, boundary=boundary)
+    torch.testing.assert_close(at_once, image, rtol=1e-9, atol=0)
+
+
+def test_from_an_empty_start_the_borders_would_be_too_bright() -> None:
+    psf, image = gaussian((9, 9), 2.0), torch.full((32, 32), 100.0, dtype=torch.float64)
+    blur = Blur(psf, (32, 32))
+    x = torch.zeros(blur.object_shape, dtype=torch.float64)
+    for _ in range(100):
+        x += blur.adjoint(image - blur(x))
+    assert float(blur.crop(x).max()) > 120
+    torch.testing.assert_close(landweber(image, psf), image, rtol=1e-9, atol=0)
+
+
+def test_many_steps_reach_the_least_squares_nearest_to_the_start() -> None:
+    """Also with a linear boundary, where H has borders, and no transform knows them."""
     psf = torch.tensor([[0.0, 0.1, 0.1], [0.1, 0.7, 0.0]], dtype=torch.float64)
     image, blur = random((4, 5), seed=1), Blur(psf, (4, 5))
-    expected = np.linalg.pinv(matrix(blur)) @ image.numpy().ravel()
+    H, y = matrix(blur), image.numpy().ravel()
+    even = np.full(H.shape[1], y.mean())
+    expected = even + np.linalg.pinv(H) @ (y - H @ even)  # of all objects that fit, the one nearest to the start
     restored = landweber(image, psf, iterations=1000, step=1.9)
     torch.testing.assert_close(
         restored, blur.crop(torch.from_numpy(expected).reshape(blur.object_shape)), atol=1e-10, rtol=0
@@ -95,7 +109,7 @@ def test_many_steps_reach_the_pseudo_inverse() -> None:
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**31), step=st.floats(0.01, 1.99), boundary=st.sampled_from(BOUNDARIES))
 def test_no_step_below_the_limit_makes_the_fit_worse(seed: int, step: float, boundary: str) -> None:
-    psf, image = lopsided((3, 4), seed=seed), random((2, 7, 8), seed=seed + 1)
+    psf, image = lopsided_psf((3, 4), seed=seed), random((2, 7, 8), seed=seed + 1)
     blur = Blur(psf, (7, 8), boundary=boundary)
     misfits: list[float] = []
 
@@ -110,7 +124,7 @@ def test_no_step_below_the_limit_makes_the_fit_worse(seed: int, step: float, bou
 
 
 def test_the_least_value_holds_at_each_iteration() -> None:
-    psf, image = lopsided((3, 3), seed=0), random((9, 9), seed=1)
+    psf, image = lopsided_psf((3, 3), seed=0), random((9, 9), seed=1)
     lowest: list[float] = []
     landweber(image, psf, iterations=20, minimum=0.1, callback=lambda _, x: lowest.append(float(x.min())))
     assert min(lowest) == pytest.approx(0.1)
@@ -118,7 +132,7 @@ def test_the_least_value_holds_at_each_iteration() -> None:
 
 
 def test_callback_sees_what_fewer_iterations_return() -> None:
-    psf, image = lopsided((3, 4), seed=0), random((2, 9, 8), seed=1)
+    psf, image = lopsided_psf((3, 4), seed=0), random((2, 9, 8), seed=1)
     seen: dict[int, torch.Tensor] = {}
     landweber(image, psf, iterations=4, callback=lambda i, x: seen.update({i: x.clone()}))
     assert list(seen) == [1, 2, 3, 4]
@@ -127,7 +141,7 @@ def test_callback_sees_what_fewer_iterations_return() -> None:
 
 
 def test_a_rule_stops_before_the_iteration_it_is_asked_about() -> None:
-    psf, image = lopsided((3, 4), seed=0), random((9, 8), seed=1)
+    psf, image = lopsided_psf((3, 4), seed=0), random((9, 8), seed=1)
     blur = Blur(psf, (9, 8))
 
     def third(iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -142,8 +156,9 @@ def test_a_rule_stops_before_the_iteration_it_is_asked_about() -> None:
 def test_the_ends_of_the_closed_form(boundary: str) -> None:
     psf = torch.tensor([[0.0, 0.1, 0.0], [0.0, 0.7, 0.2]], dtype=torch.float64)
     image = random((9, 8), seed=1)
-    nothing = landweber_after(image, psf, iterations=0, boundary=boundary)
-    torch.testing.assert_close(nothing, torch.zeros_like(image), atol=1e-14, rtol=0)
+    start = landweber_after(image, psf, iterations=0, boundary=boundary)
+    mean = bridge(image, Blur(psf, (9, 8), boundary=boundary).object_shape).mean()
+    torch.testing.assert_close(start, mean.expand(9, 8), atol=1e-14, rtol=0)
     torch.testing.assert_close(
         landweber_after(image, psf, iterations=1e5, boundary=boundary), naive_inverse(image, psf, boundary=boundary)
     )
@@ -160,7 +175,7 @@ def test_the_closed_form_at_frequencies_that_did_not_pass() -> None:
 
 
 def test_iterations_as_a_tensor_between_whole_numbers() -> None:
-    psf, image = lopsided((3, 4), seed=0), random((9, 8), seed=1)
+    psf, image = lopsided_psf((3, 4), seed=0), random((9, 8), seed=1)
     for iterations in (3, 7.25):
         number = landweber_after(image, psf, iterations=iterations)
         for dtype in (torch.float32, torch.float64):
@@ -169,6 +184,18 @@ def test_iterations_as_a_tensor_between_whole_numbers() -> None:
             )
     below, between, above = (landweber_after(image, psf, iterations=k).norm() for k in (7, 7.25, 8))
     assert below < between < above
+
+
+@pytest.mark.parametrize("regularization", [0.0, 0.2])
+@pytest.mark.parametrize(("iterations", "step"), [(0, 0.4), (3, 0.4), (7, 1.6)])
+def test_the_mean_in_closed_form(regularization: float, iterations: int, step: float) -> None:
+    psf, image = lopsided_psf((3, 4), seed=0), random((9, 8), seed=1)
+    share = (1 - step * (1 + regularization)) ** iterations
+    expected = float(image.mean()) * (share + (1 - share) / (1 + regularization))
+    restored = landweber_after(
+        image, psf, iterations=iterations, step=step, regularization=regularization, boundary="circular"
+    )
+    assert float(restored.mean()) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("iterations", [1, 3, 30, 1000])
@@ -232,7 +259,7 @@ class Restoration(torch.nn.Module):
 def test_the_gain_can_be_exported() -> None:
     import onnxruntime
 
-    psf = lopsided((5, 4), seed=0)
+    psf = lopsided_psf((5, 4), seed=0)
     image = random((16, 16), seed=1)
     transfer = Blur(psf.float(), (16, 16), boundary="circular").transfer
     program = torch.onnx.export(
