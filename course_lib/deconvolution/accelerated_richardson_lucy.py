@@ -59,12 +59,16 @@ def accelerated_richardson_lucy(
     callback: Callback | None = None,
     momentum: Momentum = measured_momentum,
 ) -> torch.Tensor:
-    """Restore photon counts as `richardson_lucy` does, in fewer iterations.
+    r"""Restore photon counts as `richardson_lucy` does, in fewer iterations.
 
     Parameters
     ----------
-    image, psf, iterations, background, boundary, stop, callback
+    image, psf, iterations, background, boundary, callback
         As for `richardson_lucy`.
+    stop : StoppingRule, optional
+        Asked before each iteration :math:`k` whether to stop there. It is shown :math:`p_k`, where the step begins,
+        since :math:`Hp_k + b` is known and :math:`Hx_k + b` would take another transform forth and back. If it stops,
+        :math:`x_k` is returned, the same as with ``iterations=k``.
     momentum : callable
         Rule for alpha. Measured on the image itself by default; parts of one image share what one of them measures.
 
@@ -98,7 +102,6 @@ def accelerated_richardson_lucy(
         predicted.sub_(estimate, alpha=LARGEST_DIMMING).clamp_(min=0).add_(estimate, alpha=LARGEST_DIMMING)
         expected = step.expected(predicted)
         if stop is not None and stop(iteration, predicted, expected):
-            estimate = predicted
             break
         previous, estimate = estimate, step.advance(predicted, expected, out=spare)
         move = torch.sub(estimate, predicted, out=predicted)

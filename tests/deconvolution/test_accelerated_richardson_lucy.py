@@ -4,14 +4,7 @@ import torch
 
 from course_lib.deconvolution import Blur, accelerated_richardson_lucy, richardson_lucy
 from course_lib.samples import beads, filaments
-
-
-def gaussian(shape: tuple[int, ...], sigmas: tuple[float, ...]) -> torch.Tensor:
-    psf = torch.ones((), dtype=torch.float64)
-    for side, sigma in zip(shape, sigmas, strict=True):
-        psf = psf[..., None] * torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double()
-    return psf / psf.sum()
-
+from synthetic import gaussian
 
 PSF = gaussian((7, 11, 11), (1.5, 2.0, 2.0))
 BACKGROUND = 5.0
@@ -35,7 +28,7 @@ class Likelihood:
         self.image = image
         self.values: list[float] = []
 
-    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+    def __call__(self, _iteration: int, _estimate: torch.Tensor, expected: torch.Tensor) -> bool:
         self.values.append(float((torch.xlogy(self.image, expected) - expected).sum()))
         return False
 
@@ -97,16 +90,25 @@ def test_a_voxel_that_overshot_brightens_again() -> None:
     assert float(restored.min()) > 0
 
 
-def test_a_stop_returns_the_estimate_that_it_was_shown() -> None:
-    image, shown = photons("beads", peak=200.0), []
+@pytest.mark.parametrize("last", [0, 1, 2, 5])
+def test_a_stop_is_shown_where_the_step_begins_and_returns_where_the_last_one_ended(last: int) -> None:
+    image, blur, shown, made = photons("beads", peak=200.0), Blur(PSF, (8, 30, 31)), [], []
 
     def stop(iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:
-        shown.append(estimate.clone())
-        return iteration == 5
+        torch.testing.assert_close(expected, blur(estimate) + BACKGROUND)
+        shown.append(blur.crop(estimate).clone())
+        return iteration == last
 
-    stopped = accelerated_richardson_lucy(image, PSF, background=BACKGROUND, stop=stop)
-    assert len(shown) == 6
-    assert torch.equal(stopped, Blur(PSF, image.shape).crop(shown[-1]))
+    stopped = accelerated_richardson_lucy(
+        image, PSF, background=BACKGROUND, stop=stop, callback=lambda _, estimate: made.append(estimate.clone())
+    )
+    assert len(shown) == len(made) + 1 == last + 1
+    if last == 0:
+        assert torch.equal(stopped, shown[0])  # the even start
+    else:
+        assert torch.equal(stopped, accelerated_richardson_lucy(image, PSF, iterations=last, background=BACKGROUND))
+        assert torch.equal(stopped, made[-1])
+    assert torch.equal(stopped, shown[-1]) == (last < 2)  # without two steps there is no momentum
 
 
 def test_each_image_of_a_batch_has_its_own_momentum() -> None:
