@@ -21,6 +21,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -63,13 +64,14 @@ class Blur:
     Raises
     ------
     ValueError, TypeError
-        If the PSF is none, or larger than the image while the boundary is circular.
+        If the PSF is none, or larger than the image while the boundary is circular; if what is to be blurred has
+        another shape, dtype or device.
 
     Notes
     -----
     The object's grid is a ring. It begins with the voxels of the image; after them comes what lies beyond its last
     voxel, then what lies before its first. On the CPU the transforms are SciPy's, axis by axis: no row of zeros is
-    transformed, and none that is cut off afterwards. On other devices they are torch's. Neither has gradients:
+    transformed, and none that is cut off afterwards. On other devices they are torch's. Neither carries gradients:
     `optics.Convolution` does.
 
     Examples
@@ -98,12 +100,14 @@ class Blur:
 
     def __call__(self, estimate: torch.Tensor) -> torch.Tensor:
         """Return H x: what the camera sees of an object, shape (..., *object_shape) to (..., *image_shape)."""
+        self._check(estimate, self.object_shape, name="estimate")
         image = self._empty(estimate, self.image_shape)
         self.stream(as_native(estimate).__getitem__, as_native(image).__setitem__, like=image)
         return image
 
     def adjoint(self, image: torch.Tensor) -> torch.Tensor:
         """Return Hᵀ y of an image, shape (..., *image_shape) to (..., *object_shape)."""
+        self._check(image, self.image_shape, name="image")
         estimate = self._empty(image, self.object_shape)
         self.stream_adjoint(as_native(image).__getitem__, as_native(estimate).__setitem__, like=estimate)
         return estimate
@@ -135,6 +139,20 @@ class Blur:
             estimate = estimate.narrow(axis, 0, side)
         return estimate
 
+    def _check(self, values: torch.Tensor, shape: tuple[int, ...], *, name: str) -> None:
+        if tuple(values.shape[-len(shape) :]) != shape:
+            raise ValueError(
+                f"{name} has shape {tuple(values.shape)}, but must end in {shape}: this Blur is for images of "
+                f"{self.image_shape}, whose objects have {self.object_shape}. Make another one for other shapes."
+            )
+        needed = self.transfer.dtype.to_real()
+        if values.dtype != needed:
+            raise TypeError(f"{name} has dtype {values.dtype}, but the psf {needed}: {name}.to({needed}) converts it.")
+        if values.device != self.transfer.device:
+            raise ValueError(
+                f"{name} is on {values.device}, but the psf on {self.transfer.device}: move one of them with .to()."
+            )
+
     def _empty(self, like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         return like.new_empty((*like.shape[: like.ndim - len(shape)], *shape))
 
@@ -148,21 +166,24 @@ class Blur:
         *,
         conjugate: bool,
     ) -> None:
+        transfer = self.transfer.detach()
         if like.device.type == "cpu":
             batch = like.shape[: like.ndim - len(given)]
-            _stream_scipy(
-                give, take, batch, self.transfer.numpy(), self.object_shape, given, taken, conjugate=conjugate
-            )
+            _stream_scipy(give, take, batch, transfer.numpy(), self.object_shape, given, taken, conjugate=conjugate)
             return
         spectrum = torch.fft.rfftn(give(...), s=self.object_shape)
-        spectrum *= self.transfer.conj() if conjugate else self.transfer
+        spectrum *= transfer.conj() if conjugate else transfer
         filtered = torch.fft.irfftn(spectrum, s=self.object_shape)
         take(..., filtered if taken == self.object_shape else self.crop(filtered))
 
 
 def as_native(tensor: torch.Tensor) -> Any:
-    """Return what parts are made of: a NumPy array that shares its memory on the CPU, the tensor itself elsewhere."""
-    return tensor.numpy() if tensor.device.type == "cpu" else tensor
+    """Return what parts are made of: a NumPy array that shares its memory on the CPU, the tensor itself elsewhere.
+
+    Neither carries gradients.
+    """
+    values = tensor.detach()
+    return values.numpy() if values.device.type == "cpu" else values
 
 
 def _stream_scipy(
@@ -179,15 +200,18 @@ def _stream_scipy(
     """Transform some planes at a time along x and y, all along z, multiply, and transform back the same way.
 
     The conjugate of the transfer need not be kept: with the opposite sign in all transforms, the transfer acts as such.
-    The threads are not torch's, which wait busily for more work and hold up those of the transforms along z. In 2D the
-    first axis is y, and there is nothing between it and x.
+    The threads are not torch's, which wait busily for more work and hold up those of the transforms along z; a grid of
+    one part is done by one thread, sooner than others would start. In 2D the first axis is y, and there is nothing
+    between it and x.
     """
     from scipy import fft
 
+    planes = max(1, PART // math.prod((*batch, *grid[1:])))
+    workers = 1 if planes >= grid[0] else torch.get_num_threads()
     real, forth, back, real_back = (
         (fft.ihfft, fft.ifft, fft.fft, fft.hfft) if conjugate else (fft.rfft, fft.fft, fft.ifft, fft.irfft)
     )
-    has_rows, outer, workers = len(grid) == 3, -len(grid), torch.get_num_threads()
+    has_rows, outer = len(grid) == 3, -len(grid)
     spectrum = np.empty((*batch, given[0], *transfer.shape[1:]), transfer.dtype)
 
     def enter(part: Index) -> None:
@@ -203,16 +227,14 @@ def _stream_scipy(
             values = back(values, axis=-2, overwrite_x=True)[..., : taken[-2], :]
         take(part, real_back(values, n=grid[-1])[..., : taken[-1]])
 
-    planes = max(1, PART // math.prod((*batch, *grid[1:])))
-
     def parts(length: int) -> list[Index]:
         return [
             (..., slice(i, min(i + planes, length)), *(slice(None),) * (len(grid) - 1))
             for i in range(0, length, planes)
         ]
 
-    with ThreadPoolExecutor(workers) as threads:
-        each = threads.map if planes < grid[0] else map
+    with nullcontext() if workers == 1 else ThreadPoolExecutor(workers) as threads:
+        each = threads.map if threads else map
         deque(each(enter, parts(given[0])), maxlen=0)
         spectrum = forth(spectrum, n=grid[0], axis=outer, overwrite_x=True, workers=workers)
         deque(each(multiply, parts(grid[0])), maxlen=0)

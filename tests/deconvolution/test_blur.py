@@ -1,4 +1,6 @@
 import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,25 +10,10 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from course_lib.deconvolution import Blur
+from synthetic import gaussian, lopsided_psf, random
 
+blur_module = sys.modules[Blur.__module__]
 BOUNDARIES = ("linear", "circular")
-
-
-def random(shape: tuple[int, ...], *, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def lopsided_psf(shape: tuple[int, ...], *, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    psf = random(shape, seed=seed).pow(4) + 1e-3
-    return (psf / psf.sum()).to(dtype)
-
-
-def gaussian(shape: tuple[int, ...], sigma: float) -> torch.Tensor:
-    axes = [torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double() for side in shape]
-    psf = axes[0]
-    for axis in axes[1:]:
-        psf = psf[..., None] * axis
-    return psf / psf.sum()
 
 
 def on_the_ring(surrounded: torch.Tensor, psf_shape: tuple[int, ...], blur: Blur) -> torch.Tensor:
@@ -170,6 +157,79 @@ def test_the_grid_has_lengths_that_are_quick_to_transform() -> None:
             while rest % prime == 0:
                 rest //= prime
         assert rest == 1
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(("shape", "extents"), [((12, 13), (4, 5)), ((2, 6, 7, 9), (3, 4, 5))])
+def test_parts_and_threads_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, boundary: str, shape: tuple[int, ...], extents: tuple[int, ...]
+) -> None:
+    blur = Blur(lopsided_psf(extents, seed=0), shape[-len(extents) :], boundary=boundary)
+    x, y = random((*shape[: -len(extents)], *blur.object_shape), seed=1), random(shape, seed=2)
+    at_once = blur(x), blur.adjoint(y)
+    monkeypatch.setattr(blur_module, "PART", 200)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    torch.testing.assert_close((blur(x), blur.adjoint(y)), at_once, rtol=0, atol=1e-15)
+
+
+def test_a_small_grid_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    class Counted(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            started.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(blur_module, "ThreadPoolExecutor", Counted)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    blur = Blur(lopsided_psf((3, 3), seed=0), (20, 20), boundary="circular")
+    blur(random((20, 20), seed=1))
+    assert started == []
+    monkeypatch.setattr(blur_module, "PART", 399)
+    blur(random((20, 20), seed=1))
+    assert started == [2]
+
+
+def test_no_gradients_are_carried() -> None:
+    blur = Blur(lopsided_psf((3, 3), seed=0).requires_grad_(), (6, 7))
+    x, y = random(blur.object_shape, seed=1).requires_grad_(), random((6, 7), seed=2).requires_grad_()
+    assert not blur(x).requires_grad
+    assert not blur.adjoint(y).requires_grad
+    assert not blur.reach.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        (
+            torch.ones(8, 9),
+            ValueError,
+            r"estimate has shape \(8, 9\), but must end in \(10, 12\).* of \(8, 9\)",
+        ),
+        (torch.ones(12), ValueError, r"estimate has shape \(12,\), but must end in \(10, 12\): .* Make another one"),
+        (torch.ones(10, 12).double(), TypeError, r"estimate has dtype torch.float64, .* estimate.to\(torch.float32\)"),
+        (torch.ones(10, 12).int(), TypeError, r"estimate has dtype torch.int32, but the psf torch.float32"),
+    ],
+)
+def test_an_object_that_does_not_fit(values: torch.Tensor, error: type[Exception], message: str) -> None:
+    blur = Blur(torch.ones(3, 4) / 12, (8, 9))
+    assert blur.object_shape == (10, 12)
+    with pytest.raises(error, match=message):
+        blur(values)
+
+
+def test_an_image_that_does_not_fit() -> None:
+    blur = Blur(torch.ones(3, 4) / 12, (8, 9))
+    with pytest.raises(ValueError, match=r"image has shape \(2, 9, 8\), but must end in \(8, 9\): this Blur"):
+        blur.adjoint(torch.ones(2, 9, 8))
+    with pytest.raises(TypeError, match=r"image has dtype torch.float64, but the psf torch.float32"):
+        blur.adjoint(torch.ones(8, 9).double())
+
+
+@pytest.mark.gpu
+def test_an_image_elsewhere() -> None:
+    with pytest.raises(ValueError, match="image is on cuda:0, but the psf on cpu: move one"):
+        Blur(torch.ones(3, 4) / 12, (8, 9)).adjoint(torch.ones(8, 9).cuda())
 
 
 def test_an_unknown_boundary() -> None:
