@@ -64,6 +64,9 @@ Feedback = Literal["reblurred", "classical"]
 SHARE_OF_THE_WAY = 0.9
 """How far towards its nearer bound a voxel goes at most in one iteration."""
 
+LEAST_WIDTH = 1e-3
+"""Between the bounds at least, as a share of the brightest: also for an image that is nowhere above `lower`."""
+
 LARGEST_GROWTH = 1e-3
 """By what the classical form may multiply the error of a frequency in one iteration, less 1."""
 
@@ -133,7 +136,7 @@ def jansson_van_cittert(
     behind = check_inputs(image, psf, background=background)
     signal = image.detach() - behind
     axes = tuple(range(-psf.ndim, 0))
-    lowest, highest = _bounds(signal.amax(dim=axes, keepdim=True) / psf.detach().max(), lower=lower, upper=upper)
+    lowest, highest = _bounds(signal, psf.detach(), axes, lower=lower, upper=upper)
     blur = Blur(psf.detach(), image.shape[-psf.ndim :], boundary=boundary)
     _check_feedback(feedback, blur)
     width = highest - lowest
@@ -159,11 +162,16 @@ def jansson_van_cittert(
     return blur.crop(estimate).clone()
 
 
-def _bounds(brightest: torch.Tensor, *, lower: float, upper: float | None) -> tuple[torch.Tensor, torch.Tensor]:
+def _bounds(
+    signal: torch.Tensor, psf: torch.Tensor, axes: tuple[int, ...], *, lower: float, upper: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the bounds of each image of the batch."""
     lower = check_number(lower, name="lower")
+    brightest = signal.amax(dim=axes, keepdim=True) / psf.max()
     if upper is None:
-        return torch.full_like(brightest, lower), brightest.clamp(min=lower + 1)
+        size = abs(lower) + signal.abs().amax(dim=axes, keepdim=True) / psf.max()
+        least_width = (LEAST_WIDTH * size).clamp(min=math.sqrt(torch.finfo(size.dtype).tiny))
+        return torch.full_like(brightest, lower), torch.maximum(brightest, lower + least_width)
     upper = check_number(upper, name="upper")
     if upper <= lower:
         raise ValueError(

@@ -68,6 +68,9 @@ Penalty = Literal["laplacian", "identity"]
 ROUGHNESS = 1e-3
 """What is taken as the mean square of Lx, relative to the square of the brightest that a voxel can be."""
 
+LEAST_BRIGHTNESS = 1e-3
+"""Of that brightest voxel at least, without subtracting the background: an image of background alone has an object."""
+
 
 def tikhonov_miller(
     image: torch.Tensor,
@@ -192,8 +195,10 @@ def _weight(
     """Return lambda of each image of the batch."""
     if regularization is not None:
         return image.new_tensor(check_number(regularization, name="regularization", least=0))
-    brightest = ((image - behind).amax(dim=axes, keepdim=True) / psf.max()).clamp_(min=1)
-    return image.mean(dim=axes, keepdim=True).clamp_(min=0) / (ROUGHNESS * brightest**2)
+    noise = image.mean(dim=axes, keepdim=True).clamp_(min=0)
+    brightest = (image - behind).amax(dim=axes, keepdim=True) / psf.max()
+    least = LEAST_BRIGHTNESS * image.abs().amax(dim=axes, keepdim=True) / psf.max()
+    return torch.where(noise > 0, noise / (ROUGHNESS * torch.maximum(brightest, least) ** 2), 0)
 
 
 def _operator(

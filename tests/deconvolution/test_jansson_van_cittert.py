@@ -9,37 +9,9 @@ from hypothesis import strategies as st
 from course_lib.deconvolution import Blur, jansson_van_cittert
 from course_lib.deconvolution._check import Boundary
 from course_lib.deconvolution.jansson_van_cittert import Feedback
+from synthetic import counts, gaussian, lopsided_psf, matrix, random
 
 BOUNDARIES: tuple[Boundary, ...] = ("linear", "circular")
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def lopsided_psf(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    psf = random(shape, seed=seed).pow(4) + 1e-3
-    return psf / psf.sum()
-
-
-def gaussian(shape: tuple[int, ...], sigma: float) -> torch.Tensor:
-    axes = [torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2)).double() for side in shape]
-    psf = axes[0]
-    for axis in axes[1:]:
-        psf = psf[..., None] * axis
-    return psf / psf.sum()
-
-
-def counts(shape: tuple[int, ...], *, seed: int, peak: float = 20.0) -> torch.Tensor:
-    mean = peak * (random(shape, seed=seed).pow(3) + 0.1)
-    return torch.poisson(mean, generator=torch.Generator().manual_seed(seed + 1))
-
-
-def matrix(blur: Blur) -> np.ndarray:
-    """Blur each voxel of the object on its own: the columns of H."""
-    voxels = math.prod(blur.object_shape)
-    basis = torch.eye(voxels, dtype=torch.float64).reshape(voxels, *blur.object_shape)
-    return blur(basis).reshape(voxels, -1).T.numpy()
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -180,6 +152,14 @@ def test_the_brightest_by_default_is_a_point_that_outshines_the_image() -> None:
     torch.testing.assert_close(
         jansson_van_cittert(image, psf, background=2.0), jansson_van_cittert(image, psf, background=2.0, upper=upper)
     )
+
+
+@pytest.mark.parametrize("share", [1e-6, 1.0, 1e6])
+def test_an_image_below_the_lower_bound_stays_there(share: float) -> None:
+    image, psf = share * counts((9, 10), seed=0), gaussian((5, 5), 1.0)
+    lower = 1.5 * float(image.max() / psf.max())
+    restored = jansson_van_cittert(image, psf, lower=lower)
+    torch.testing.assert_close(restored, torch.full_like(image, lower), rtol=2e-3, atol=0)
 
 
 def test_an_image_may_be_negative() -> None:
