@@ -10,9 +10,9 @@ the least norm is 0: the Moore-Penrose pseudo-inverse,
 
 .. math:: \hat X = \begin{cases} Y/H & |H| > \tau \max|H| \\ 0 & \text{otherwise.} \end{cases}
 
-In numbers, where H is 0 is a question of a threshold :math:`\tau`. As small as the rounding it makes a pseudo-inverse;
-larger, it is a regularization by truncation: noise gains at most :math:`1/\tau`, and the sharp end of the spectrum
-rings.
+In numbers, where H is 0 is a question of a threshold :math:`\tau`. As small as the rounding it makes a pseudo-inverse,
+which on counted photons is as useless as the naive inverse; larger, it is a regularization by truncation: noise gains
+at most :math:`1/\tau`, and the sharp end of the spectrum rings.
 
 References
 ----------
@@ -31,7 +31,7 @@ def least_squares(
     image: torch.Tensor,
     psf: torch.Tensor,
     *,
-    smallest_transfer: float = 1e-6,
+    smallest_transfer: float = 0.2,
     background: Background = 0.0,
     boundary: Boundary = "linear",
 ) -> torch.Tensor:
@@ -42,8 +42,10 @@ def least_squares(
     image, psf, background, boundary
         As for `naive_inverse`.
     smallest_transfer : float
-        Share of the largest :math:`|H|`, from 0 to below 1, up to which :math:`H` counts as 0. The default is ten times
-        what a transform in float32 rounds by.
+        Share of the largest :math:`|H|`, from 0 to below 1, up to which :math:`H` counts as 0. With the default noise
+        gains at most 5, and the error of filaments, nuclei and beads in a plane, with 20, 200 and 2000 photons at the
+        peak, was less than twice that of the best threshold for each; more photons want a smaller one. 1e-6, ten times
+        what a transform in float32 rounds by, makes the pseudo-inverse.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def least_squares(
     if threshold >= 1:
         raise ValueError(
             f"smallest_transfer is {threshold:g}, but must be below 1, the share at which nothing is left: "
-            f"try 1e-6 for the pseudo-inverse, or 0.05 against noise."
+            f"try 0.2 against noise, or 1e-6 for the pseudo-inverse."
         )
 
     spectra = Spectra(image, psf, background=background, boundary=boundary)

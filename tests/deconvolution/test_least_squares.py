@@ -7,10 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.deconvolution import least_squares, naive_inverse
-
-
-def random(shape: tuple[int, ...], *, seed: int) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from synthetic import random, widefield_plane
 
 
 def circulant(psf: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray:
@@ -40,7 +37,7 @@ def test_the_pseudo_inverse(psf: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Several of these pass nothing at some frequency, where the object with the least norm is wanted."""
     image = random(shape, seed=0)
     expected = np.linalg.pinv(circulant(psf, shape), rcond=1e-9) @ image.numpy().ravel()
-    restored = least_squares(image, psf, boundary="circular")
+    restored = least_squares(image, psf, smallest_transfer=1e-6, boundary="circular")
     np.testing.assert_allclose(restored.numpy().ravel(), expected, atol=1e-10)
 
 
@@ -67,9 +64,25 @@ def test_noise_gains_at_most_the_reciprocal_of_the_threshold() -> None:
     line = torch.exp(-((torch.arange(15) - 7) ** 2) / 8).double()
     psf = torch.outer(line, line) / line.sum() ** 2
     noise = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).double()
-    gained = least_squares(noise, psf, smallest_transfer=0.1, boundary="circular")
-    assert float(gained.std()) < 10 * float(noise.std())
-    assert float(least_squares(noise, psf, boundary="circular").std()) > 1000 * float(noise.std())
+    for threshold in (0.05, 0.2):
+        gained = least_squares(noise, psf, smallest_transfer=threshold, boundary="circular")
+        assert float(gained.std()) < float(noise.std()) / threshold
+    torch.testing.assert_close(gained, least_squares(noise, psf, boundary="circular"), rtol=0, atol=0)  # the default
+    pseudo_inverse = least_squares(noise, psf, smallest_transfer=1e-6, boundary="circular")
+    assert float(pseudo_inverse.std()) > 1000 * float(noise.std())
+
+
+@pytest.mark.parametrize("photons", [20, 200, 2000])
+@pytest.mark.parametrize("sample", ["filaments", "nuclei", "beads"])
+def test_the_default_is_not_far_from_the_best_threshold(sample: str, photons: int) -> None:
+    image, psf, truth = widefield_plane(sample, photons=photons)
+
+    def error(threshold: float) -> float:
+        return float((least_squares(image, psf, smallest_transfer=threshold, background=2.0) - truth).norm())
+
+    best = min(error(threshold) for threshold in (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4))
+    assert float((least_squares(image, psf, background=2.0) - truth).norm()) < 2 * best
+    assert error(1e-6) > 1000 * best
 
 
 @pytest.mark.parametrize(
