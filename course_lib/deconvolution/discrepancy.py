@@ -1,18 +1,21 @@
-r"""Stop when the image is explained as well as its noise allows: the discrepancy principle.
+r"""Stop when the image is explained as well as its noise allows: the discrepancy principle of Morozov.
 
 Photons counted with mean :math:`\lambda` have the variance :math:`\lambda`, so that at the true object
 
 .. math:: \chi^2 = \frac{1}{N} \sum_i \frac{(y_i - \lambda_i)^2}{\lambda_i}, \qquad \lambda = Hx + b,
 
-is 1 on average, for bright and for dim images. An estimate with a smaller one explains noise. The iterations begin with
-a larger one, which falls: they stop where it reaches the limit. A PSF that is wrong, a gain or a background that is
-wrong by a few percent keep it above 1 for ever, and read noise does unless it is told of; then
+is 1 on average, for bright and for dim images: Pearson's :math:`\chi^2` a voxel. (Bertero et al. compare
+the Kullback-Leibler divergence of image and estimate instead. Twice that is nearly the same where photons are many, but
+where they are few its average depends on their number.) An estimate with a smaller one explains noise. The iterations
+begin with a larger one, which falls: they stop where it reaches the limit. A PSF that is wrong, a gain or a background
+that is wrong by a few percent keep it above 1 for ever, and read noise does unless it is told of; then
 `held_out_photons.HeldOutPhotons` still works.
 
 References
 ----------
-V. A. Morozov, *Methods for Solving Incorrectly Posed Problems*, Springer 1984; M. Bertero et al., Inverse Problems 26
-(2010) 105004 (for photons).
+V. A. Morozov, *Methods for Solving Incorrectly Posed Problems*, Springer 1984 (the principle); K. Pearson,
+Philosophical Magazine 50 (1900) 157 (the measure); M. Bertero et al., Inverse Problems 26 (2010) 105004 (for photons,
+with another measure).
 """
 
 import torch
@@ -69,7 +72,7 @@ class Discrepancy:
         self.values: list[float] = []
         self._image = image.detach()
 
-    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+    def __call__(self, iteration: int, _estimate: torch.Tensor, expected: torch.Tensor) -> bool:
         """Return whether the image is explained."""
         if iteration == 0:
             self.values = []

@@ -115,7 +115,7 @@ class HeldOutPhotons:
         """Iterations done when the score was best."""
         return max(range(len(self.scores)), key=self.scores.__getitem__)
 
-    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+    def __call__(self, iteration: int, _estimate: torch.Tensor, expected: torch.Tensor) -> bool:
         """Return whether the score has not been better for long."""
         if iteration == 0:
             self.scores = []

@@ -54,7 +54,7 @@ class RelativeChange:
         self.changes: list[float] = []
         self._last = torch.empty(0)
 
-    def __call__(self, iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:  # noqa: ARG002
+    def __call__(self, iteration: int, estimate: torch.Tensor, _expected: torch.Tensor) -> bool:
         """Return whether the last iteration changed little."""
         if iteration == 0:
             self.changes = []

@@ -19,17 +19,12 @@ from course_lib.deconvolution import (
 )
 from course_lib.noise import split_photons
 from course_lib.samples import filaments, nuclei
+from synthetic import gaussian
 
 BACKGROUND = 5.0
 
 
-def gaussian(side: int, sigma: float) -> torch.Tensor:
-    profile = torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2))
-    psf = profile[:, None] * profile
-    return psf / psf.sum()
-
-
-PSF = gaussian(15, 2.0)
+PSF = gaussian((15, 15), 2.0).float()
 
 
 def scene(
@@ -135,6 +130,13 @@ def test_read_noise_adds_its_variance() -> None:
         rule(0, mean, mean)
     assert told.values[0] == pytest.approx(1, abs=0.1)
     assert untold.values[0] > 1.5
+
+
+def test_the_discrepancy_is_the_mean_squared_error_over_the_variance() -> None:
+    image, expected = torch.tensor([[4.0, 9.0], [0.0, 2.0]]), torch.tensor([[1.0, 7.0], [2.0, 3.0]])
+    rule = Discrepancy(image, read_noise_e=3.0)
+    rule(0, expected, expected)
+    assert rule.values == pytest.approx([(9 / (1 + 9) + 4 / (7 + 9) + 4 / (2 + 9) + 1 / (3 + 9)) / 4])
 
 
 @pytest.mark.parametrize("method", [richardson_lucy, accelerated_richardson_lucy])
@@ -334,6 +336,25 @@ def test_a_camera_with_read_noise() -> None:
     errors = errors_of(shifted, truth, background=background)
     result = automatic_stop(shifted, PSF, background=background, rng=0)
     assert nrmse(result.restored, truth) < 1.05 * min(errors)
+
+
+def test_the_photons_kept_have_their_share_of_the_background() -> None:
+    told: list[float] = []
+
+    def method(image: torch.Tensor, psf: torch.Tensor, *, background: Any, **keywords: Any) -> torch.Tensor:
+        told.append(float(background))
+        return richardson_lucy(image, psf, background=background, **keywords)
+
+    automatic_stop(scene()[2], PSF, method=method, background=BACKGROUND, held_out=0.2, rng=0)
+    assert told == pytest.approx([0.8 * BACKGROUND, BACKGROUND])
+
+
+def test_an_image_of_noise_alone_gets_one_iteration() -> None:
+    image = torch.poisson(torch.full((32, 32), 20.0), generator=torch.Generator().manual_seed(0))
+    result = automatic_stop(image, PSF, rng=0)
+    assert int(result.scores.argmax()) == 0  # the even start is the best
+    assert result.iterations == 1
+    assert torch.equal(result.restored, accelerated_richardson_lucy(image, PSF, iterations=1))
 
 
 def test_an_empty_image() -> None:
