@@ -60,6 +60,11 @@ def naive_inverse(
     A frequency of which exactly nothing passed, :math:`|H|^2 = 0` in the numbers of the computer, is 0 in the result,
     which is therefore finite. It is nonetheless useless as soon as there is noise.
 
+    **Gradients.** The direct methods (this one, `least_squares`, `tikhonov`, `wiener`, `landweber_after`) carry them to
+    image and PSF, and to a `noise_to_signal` or `iterations` that is a tensor. What is estimated or iterated
+    carries none: the ratio that `wiener` estimates counts as a constant, as background and threshold do; `landweber`,
+    `jansson_van_cittert`, `tikhonov_miller` and all kinds of Richardson-Lucy detach what they get.
+
     Examples
     --------
     >>> psf = torch.tensor([[0.0, 0.1, 0.0], [0.1, 0.6, 0.2], [0.0, 0.0, 0.0]], dtype=torch.float64)

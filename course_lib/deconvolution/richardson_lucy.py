@@ -76,7 +76,8 @@ def richardson_lucy(
     Notes
     -----
     Start: the mean of the image above the background everywhere. Memory at the peak, in padded images: 6 float, with
-    a linear boundary; each iteration takes two transforms forth and two back.
+    a linear boundary; each iteration takes two transforms forth and two back. No gradients are carried: see
+    `naive_inverse`.
 
     Examples
     --------
