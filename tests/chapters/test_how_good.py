@@ -98,34 +98,100 @@ def test_losses_beside_the_time_are_told(repository: Path, monkeypatch: pytest.M
     assert [line for line in page if line.startswith("not measured: ") and skipped["figure"] in line]
 
 
-def test_results_of_other_forms_are_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
-    machine = found["psf"]["machine"]
-    volume = {"shape": [32, 512, 512], "method": "linear"}
-    found["deconvolution"] = {
-        "machine": machine,
-        "what": "iterations",
-        "rows": [
-            {**volume, "library": "floor", "threads": 2, "ms": [1.0, 1.0, 1.0]},
-            {**volume, "library": "course_lib", "threads": 2, "times_floor": [1.0, 1.1, 1.2]},
-            {**volume, "library": "slowfish", "threads": 1, "times_course_lib": [3.0, 4.0, 5.0]},
-            {**volume, "library": "slowfish", "threads": 2, "times_course_lib": [0.2, 0.3, 0.4]},
-        ],
-    }
-    found["quality"] = {
-        "machine": machine,
-        "what": "errors, no times",
-        "rows": [{"library": "slowfish", "method": "linear", "nrmse": {"10": [0.5, 0.6, 0.7]}}],
-    }
+def written(repository: Path, found: dict[str, Any]) -> None:
     for name, result in found.items():
         (repository / "benchmarks" / "results" / f"{name}.json").write_text(json.dumps(result))
+
+
+def committed() -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+
+
+def speed(machine: Any) -> dict[str, Any]:
+    """Return a result in the form of benchmarks/deconvolution.py."""
+    volume = {"shape": [64, 256, 256], "method": "linear", "ms": [1.0, 1.0, 1.0], "cpu_ms": [2.0, 2.0, 2.0]}
+    ours = {**volume, "library": "course_lib", "threads": 2, "memory_mb": [90.0, 90.0, 90.0]}
+    theirs = {**volume, "memory_mb": [30.0, 30.0, 30.0]}
+    return {
+        "machine": machine,
+        "what": "iterations",
+        "psf_shape": [33, 65, 65],
+        "rounds": 3,
+        "rows": [
+            {**volume, "library": "floor", "threads": 2},
+            {**ours, "times_floor": [1.0, 1.1, 1.2]},
+            {
+                **volume,
+                **ours,
+                "library": "course_lib",
+                "method": "circular",
+                "threads": 2,
+                "times_floor": [1.2, 1.3, 1.4],
+            },
+            {**theirs, "library": "skimage", "threads": 1, "times_course_lib": [5.5, 6.0, 7.0]},
+            {**theirs, "library": "redlionfish", "threads": 2, "times_course_lib": [0.2, 0.3, 0.4]},
+        ],
+    }
+
+
+def test_times_of_deconvolution_are_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = committed()
+    written(repository, found | {"deconvolution": speed(found["psf"]["machine"])})
     page = said(repository, monkeypatch).splitlines()
     for line in (
-        "deconvolution: 32 × 512 × 512, slowfish linear 1 thread(s): course_lib is faster, [3, 4, 5]",
-        "deconvolution: 32 × 512 × 512, slowfish linear 2 thread(s): course_lib is slower, [0.2, 0.3, 0.4]",
-        "quality.json has no ratio to a peer",
+        "deconvolution: 64 × 256 × 256, skimage, linear, threads: 1: course_lib is faster, [5.5, 6, 7]",
+        "deconvolution: 64 × 256 × 256, redlionfish, linear, threads: 2: course_lib is slower, [0.2, 0.3, 0.4]",
+        "deconvolution of 64 × 256 × 256, linear, against skimage: 3 × its memory",
+        "reached             linear iteration of 64 × 256 × 256: time / floor ≤ 1.25: [1, 1.1, 1.2]",
+        "MISSED              circular iteration of 64 × 256 × 256: time / floor ≤ 1.25: [1.2, 1.3, 1.4]",
+        "reached             iteration: times as fast as skimage, linear, threads: 1 ≥ 5: [5.5, 6, 7]",
+        "MISSED              iteration: times as fast as redlionfish, linear, threads: 2 ≥ 1.4: [0.2, 0.3, 0.4]",
+        "deconvolution_quality.json has no ratio to a peer",
     ):
         assert line in page
+
+
+def test_errors_of_deconvolution_are_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = committed()
+    quality = found["deconvolution_quality"]
+    for row in quality["rows"]:
+        if row["method"] == "richardson_lucy":
+            row["nrmse"] |= {"10": [0.4, 0.5, 0.6]}
+        elif row["method"] == "accelerated_richardson_lucy":
+            row["nrmse"]["25"] = [0.28, 0.31, 0.32] if row["boundary"] == "linear" else [0.2, 0.25, 0.3]
+        elif row["library"] == "cubic":
+            row["nrmse"]["10"] = 0.3 if row["boundary"] == "linear" else 0.7
+        elif row["library"] == "scikit-image":
+            row["nrmse"]["10"] = 0.55
+    quality["stop"] |= {"within_5_percent": 31, "runs": 62}
+    written(repository, found)
+    page = said(repository, monkeypatch).splitlines()
+    for line in (
+        "course_lib is FARTHER than cubic, linear, after 10: [0.4, 0.5, 0.6], 0.3",
+        "course_lib is nearer than cubic, circular, after 10: [0.4, 0.5, 0.6], 0.7",
+        "course_lib is as near as scikit-image, linear, after 10: [0.4, 0.5, 0.6], 0.55",
+        "within 5 % of the oracle: 31 of 62 runs",
+        "MISSED              NRMSE after 25 accelerated iterations, linear ≤ 0.3: [0.28, 0.31, 0.32]",
+        "reached             NRMSE after 25 accelerated iterations, circular ≤ 0.3: [0.2, 0.25, 0.3]",
+        "MISSED              automatic stop: share of runs within 5 % of the oracle ≥ 1: [0.5]",
+    ):
+        assert line in page
+
+
+@pytest.mark.parametrize("there", [(), ("deconvolution",), ("deconvolution_quality",)])
+def test_without_deconvolution_the_rest_is_shown(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...]
+) -> None:
+    found = committed()
+    found["deconvolution"] = speed(found["psf"]["machine"])
+    absent = {"deconvolution", "deconvolution_quality"} - set(there)
+    written(repository, {name: result for name, result in found.items() if name not in absent})
+    page = said(repository, monkeypatch)
+    for name in ("deconvolution", "deconvolution_quality"):
+        assert (f"{name}.json is not here: python -m benchmarks.{name} has not been run" in page) == (name in absent)
+    assert ("automatic stop: share of runs" in page) == ("deconvolution_quality" in there)
+    assert ("time / floor" in page) == ("deconvolution" in there)
+    assert "vectorial: relative error" in page
 
 
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
