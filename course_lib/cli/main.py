@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from course_lib import __version__
 from course_lib.cli import deconvolve, inspect, psf, simulate
+from course_lib.cli._messages import as_flags
 
 __all__ = ["main"]
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status.
+        Exit status: 0, 2 after an error, 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="course", description="Deep learning for microscopy image analysis, for images of your own."
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed.run(parsed)
     except (ValueError, TypeError, OSError) as error:
-        print(f"course: {error}", file=sys.stderr)
+        print(f"course: {as_flags(str(error), vars(parsed))}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("course: interrupted.", file=sys.stderr)
+        return 130
     return 0

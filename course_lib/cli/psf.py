@@ -2,8 +2,6 @@
 
 import argparse
 import math
-import re
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from course_lib import images, optics
-from course_lib.parameters import add_arguments, from_arguments
+from course_lib.cli._flags import add_microscope, microscope, three_sizes_um, three_whole_numbers
+from course_lib.cli._messages import tell
 
 __all__ = ["add", "default_shape"]
 
@@ -36,7 +35,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="OME-TIFF to write, psf.ome.tif for example")
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX, for example ZYX")
     parser.add_argument(
-        "--voxel-size-um", type=_sizes, metavar="Z,Y,X", help="size of a voxel in µm (default: what the file says)"
+        "--voxel-size-um",
+        type=three_sizes_um,
+        metavar="Z,Y,X",
+        help="size of a voxel in µm (default: what the file says)",
     )
     parser.add_argument("--channel", type=int, metavar="N", help="channel of the beads, from 0, if there are several")
     parser.add_argument(
@@ -48,7 +50,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument(
         "--shape",
-        type=_sides,
+        type=three_whole_numbers,
         metavar="Z,Y,X",
         help=f"voxels of the PSF (default: from its centre {NYQUIST_STEPS[0]} Nyquist steps of the microscope along "
         f"z and {NYQUIST_STEPS[1]} along y and x, if the stack is as large)",
@@ -67,7 +69,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="value of a saturated voxel, 65535 for example (default: the maximum of the stack, where a bead has four)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
-    add_arguments(parser, optics.Microscope)
+    add_microscope(parser, title="microscope, for the theory")
     parser.set_defaults(run=_run)
 
 
@@ -94,34 +96,12 @@ def default_shape(
     )
 
 
-def _sizes(text: str) -> tuple[float, ...]:
-    try:
-        z, y, x = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be three numbers with commas between, as 0.2,0.08,0.08"
-        ) from None
-    if not all(math.isfinite(size) and size > 0 for size in (z, y, x)):
-        raise argparse.ArgumentTypeError(f"{text!r} must be sizes above 0 µm")
-    return z, y, x
-
-
-def _sides(text: str) -> tuple[int, ...]:
-    try:
-        z, y, x = (int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be three whole numbers with commas between, as 25,31,31"
-        ) from None
-    return z, y, x
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    microscope = from_arguments(optics.Microscope, vars(arguments))
+    chosen = microscope(vars(arguments))
     _check_flags(arguments)
     stack = _stack(arguments)
     voxel_size_um = stack.known_voxel_size_um
-    shape = arguments.shape or default_shape(microscope, voxel_size_um=voxel_size_um, stack_shape=stack.data.shape)
+    shape = arguments.shape or default_shape(chosen, voxel_size_um=voxel_size_um, stack_shape=stack.data.shape)
     printed_shape = ",".join(map(str, shape))
     try:
         measured = optics.bead_psf(
@@ -134,20 +114,19 @@ def _run(arguments: argparse.Namespace) -> None:
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="the voxel is", category=UserWarning)
-            theory = optics.vectorial_psf(microscope, shape=shape, voxel_size_um=voxel_size_um, points_per_pixel=3)
+            theory = optics.vectorial_psf(chosen, shape=shape, voxel_size_um=voxel_size_um, points_per_pixel=3)
         table = _table(measured, optics.fwhm_um(theory, voxel_size_um=voxel_size_um))
     except ValueError as reason:
         raise ValueError(f"{arguments.beads}, with --shape {printed_shape}: {reason}") from None
     psf = images.Image.from_tensor(measured.psf, axes="ZYX", voxel_size_um=voxel_size_um)
     images.write(arguments.output, psf)
-    _tell_of_large_voxels(microscope, voxel_size_um)
+    _tell_of_large_voxels(chosen, voxel_size_um)
     _tell_of_haze(measured, median=float(np.median(stack.data)))
-    print(f"{arguments.output}: {psf}", measured, _background(measured), *table, _theory(microscope), sep="\n  ")
+    print(f"{arguments.output}: {psf}", measured, _background(measured), *table, _theory(chosen), sep="\n  ")
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
-    (laser,) = (p for p in optics.Microscope.declared() if p.name == "excitation_wavelength_nm")
-    if arguments.excitation_wavelength_nm != laser.default:
+    if arguments.excitation_wavelength_nm is not None:
         raise ValueError(
             "--excitation-wavelength-nm has no meaning here: the theory is that of a widefield microscope. Leave it."
         )
@@ -163,10 +142,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
 def _stack(arguments: argparse.Namespace) -> images.Image:
     """Read the planes (z, y, x) of one channel, whose voxel size is known."""
     path = arguments.beads
-    try:
-        image = images.read(path, axes=arguments.axes)
-    except ValueError as error:
-        raise ValueError(re.sub(r"axes[= ]'(\w+)'|axes(?= with)", _as_flag, str(error))) from None
+    image = images.read(path, axes=arguments.axes)
     if "C" in image.axes:
         channels = image.data.shape[image.axes.index("C")]
         if arguments.channel is None or not 0 <= arguments.channel < channels:
@@ -190,10 +166,6 @@ def _stack(arguments: argparse.Namespace) -> images.Image:
     if image.voxel_size_um is None:
         raise ValueError(f"{path} does not say how large its voxels are: add --voxel-size-um Z,Y,X, in µm.")
     return image.require_axes("ZYX")
-
-
-def _as_flag(found: re.Match[str]) -> str:
-    return f"--axes {found[1]}" if found[1] else "--axes"
 
 
 def _background(measured: optics.BeadPsf) -> str:
@@ -220,10 +192,9 @@ def _tell_of_large_voxels(microscope: optics.Microscope, voxel_size_um: tuple[fl
     limits_um = (microscope.axial_nyquist_um, microscope.lateral_nyquist_um, microscope.lateral_nyquist_um)
     for axis, size, limit in zip("zyx", voxel_size_um, limits_um, strict=True):
         if size > limit:
-            print(
-                f"course: the voxel is {size:g} µm along {axis}, above the Nyquist limit of {limit:.3g} µm of this "
-                f"microscope: the PSF lacks fine detail. Take the beads with smaller voxels.",
-                file=sys.stderr,
+            tell(
+                f"the voxel is {size:g} µm along {axis}, above the Nyquist limit of {limit:.3g} µm of this "
+                f"microscope: the PSF lacks fine detail. Take the beads with smaller voxels."
             )
 
 
@@ -232,8 +203,7 @@ def _tell_of_haze(measured: optics.BeadPsf, *, median: float) -> None:
     background, light = float(measured.background.mean()), float(measured.light.mean())
     haze = (median - background) * measured.psf.numel() / light
     if haze > HAZE:
-        print(
-            f"course: the background of {background:.4g} is below the median of the stack, {median:.4g}, which makes "
-            f"{haze:.0%} of the light of the PSF: give --background {median:.4g}, unless that is light of the beads.",
-            file=sys.stderr,
+        tell(
+            f"the background of {background:.4g} is below the median of the stack, {median:.4g}, which makes "
+            f"{haze:.0%} of the light of the PSF: give --background {median:.4g}, unless that is light of the beads."
         )

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,19 @@ import numpy as np
 import torch
 
 from course_lib import images, optics, samples
+from course_lib.cli._flags import (
+    PSFS,
+    WIDEFIELD,
+    add_microscope,
+    add_psf_size,
+    check_model,
+    flag,
+    given_numbers,
+    microscope,
+    sizes_um,
+    whole_numbers,
+)
+from course_lib.cli._messages import tell, told_at_once
 from course_lib.forward import ImagingSystem
 from course_lib.noise import Camera
 from course_lib.parameters import Parameter, add_arguments, from_arguments
@@ -20,31 +32,11 @@ from course_lib.seeding import generator
 __all__ = ["add"]
 
 SAMPLES = ("filaments", "nuclei", "beads", "resolution-target")
-PSFS = {
-    "gaussian": optics.gaussian_psf,
-    "airy": optics.airy_psf,
-    "gibson-lanni": optics.gibson_lanni_psf,
-    "vectorial": optics.vectorial_psf,
-    "confocal": optics.confocal_psf,
-    "two-photon": optics.two_photon_psf,
-}
 SHAPE = (24, 256, 256)
 VOXEL_SIZE_UM = (0.2, 0.08, 0.08)
-WIDEFIELD = ("airy", "gibson-lanni", "vectorial")
-"""Models whose planes all hold the same light, if the PSF is wide enough."""
 LARGEST_PSF = (65, 129, 129)
 WIDEST = 511
 """Pixels along y and x that a widefield PSF has at most by default; 65 planes of that take 70 MB."""
-ABERRATIONS = ("sample_index", "depth_um", "coverslip_error_um")
-IGNORED = {
-    "gaussian": (*ABERRATIONS, "excitation_wavelength_nm"),
-    "airy": (*ABERRATIONS, "excitation_wavelength_nm"),
-    "gibson-lanni": ("excitation_wavelength_nm",),
-    "vectorial": ("excitation_wavelength_nm",),
-    "confocal": (),
-    "two-photon": (),
-}
-"""Numbers of the microscope that a model does not look at. Two-photon excitation is checked against the emission."""
 NUCLEAR_SHARE = 0.3
 """Share of the field that nuclei cover when no count is given."""
 
@@ -52,6 +44,7 @@ NUMBERS = (
     Parameter(name="scale", default=1.0, meaning="factor on the photons", minimum=0),
     Parameter(name="background_photons", default=0.0, meaning="photons of the background", minimum=0),
     Parameter(name="peak_photons", default=100.0, meaning="photons of the brightest pixel", minimum=0),
+    Parameter(name="exposure_ms", default=100.0, meaning="exposure", unit="ms", minimum=0),
 )
 FOR_SAMPLES = ("shape", "voxel_size_um", "count", "diameter_um", "peak_photons")
 FOR_FILES = ("axes", "scale")
@@ -82,15 +75,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--psf", choices=PSFS, help="model of the PSF (default: vectorial for a sample, none for a file)"
     )
-    parser.add_argument(
-        "--psf-shape",
-        type=_whole_numbers,
-        metavar="Z,Y,X",
-        help="voxels of the PSF; what is blurred further is lost (default: as far as the image reaches, at most "
+    add_psf_size(
+        parser,
+        model="--psf",
+        shape_help="voxels of the PSF; what is blurred further is lost (default: as far as the image reaches, at most "
         f"{','.join(map(str, LARGEST_PSF))}, or in widefield as wide as the light, at most {WIDEST})",
-    )
-    parser.add_argument(
-        "--pinhole-airy-units", type=float, metavar="X", help="diameter of the confocal pinhole (default 1 AU)"
     )
     parser.add_argument(
         "--background-photons",
@@ -106,13 +95,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     from_sample = parser.add_argument_group("from a sample")
     from_sample.add_argument(
         "--shape",
-        type=_whole_numbers,
+        type=whole_numbers,
         metavar="Z,Y,X",
         help=f"voxels, or Y,X for a plane (default {','.join(map(str, SHAPE))})",
     )
     from_sample.add_argument(
         "--voxel-size-um",
-        type=_numbers,
+        type=sizes_um,
         metavar="Z,Y,X",
         help=f"size of a voxel in µm (default {','.join(map(str, VOXEL_SIZE_UM))})",
     )
@@ -127,35 +116,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     from_file = parser.add_argument_group("from a file")
     from_file.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
     from_file.add_argument("--scale", type=float, metavar="X", help="factor on the photons (default 1)")
-    add_arguments(parser, optics.Microscope)
+    add_microscope(parser, title="microscope")
     add_arguments(parser, Camera)
     parser.set_defaults(run=_run)
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be numbers with commas between, as 0.2,0.08,0.08") from None
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers with commas between, as 24,256,256") from None
 
 
 def _run(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     _check_flags(given)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+    with told_at_once(given) as told:
         written = _simulate_sample(given) if given["source"] in SAMPLES else _simulate_file(given)
-    for warning in told:
-        print(f"course: {warning.message}", file=sys.stderr)
-    if any("Nyquist" in str(warning.message) for warning in told):
-        print("course: --voxel-size-um sets the voxels of a sample.", file=sys.stderr)
+    if any("Nyquist" in text for text in told):
+        tell("--voxel-size-um sets the voxels of a sample.")
     for kind, image in written.items():
         path = _beside(given["output"], kind)
         images.write(path, image)
@@ -167,41 +139,19 @@ def _check_flags(given: dict[str, Any]) -> None:
     for name in FOR_FILES if is_sample else FOR_SAMPLES:
         if given[name] is not None:
             kind = "a sample" if is_sample else "a file"
-            raise ValueError(f"--{name.replace('_', '-')} has no meaning for {kind}, here {given['source']}: leave it.")
+            raise ValueError(f"{flag(name)} has no meaning for {kind}, here {given['source']}: leave it.")
     if not is_sample and given["psf"] is None:
-        asked = [p.name for p in optics.Microscope.declared() if given[p.name] != p.default]
-        asked += ["psf_shape"] if given["psf_shape"] else []
+        asked = [*given_numbers(given), *(["psf_shape"] if given["psf_shape"] else [])]
         if asked:
-            raise ValueError(
-                f"--{asked[0].replace('_', '-')} has no meaning without a blur: add --psf vectorial, for example."
-            )
-    model = given["psf"] or ("vectorial" if is_sample else None)
-    defaults = {p.name: p.default for p in optics.Microscope.declared()}
-    for name in IGNORED[model] if model else ():
-        if given[name] != defaults[name]:
-            other = "vectorial" if name in ABERRATIONS else "confocal"
-            raise ValueError(
-                f"--{name.replace('_', '-')} has no meaning for --psf {model}, which does not look at it: leave it, "
-                f"or use --psf {other}."
-            )
-    if given["pinhole_airy_units"] is not None and given["psf"] != "confocal":
-        raise ValueError("--pinhole-airy-units has no meaning without a pinhole: add --psf confocal.")
+            raise ValueError(f"{flag(asked[0])} has no meaning without a blur: add --psf vectorial, for example.")
+    check_model(given, model=given["psf"] or ("vectorial" if is_sample else None), asked_by="--psf")
     if given["output"].suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"{given['output']} must end in .tif or .tiff, because it will be a TIFF file: rename it.")
     for declared in NUMBERS:
         if given[declared.name] is not None:
             declared.check(given[declared.name])
-    laser_nm, emission_nm = given["excitation_wavelength_nm"], given["emission_wavelength_nm"]
-    if model == "two-photon" and laser_nm <= emission_nm:
-        raise ValueError(
-            f"--psf two-photon needs a laser above the emission, {emission_nm:g} nm, but it has {laser_nm:g} nm: "
-            f"add --excitation-wavelength-nm 920, for example."
-        )
-    if model == "confocal" and laser_nm >= emission_nm:
-        raise ValueError(
-            f"--psf confocal needs a laser below the emission, {emission_nm:g} nm, but it has {laser_nm:g} nm: "
-            f"add --excitation-wavelength-nm 488, for example."
-        )
+    from_arguments(Camera, given)
+    generator(given["seed"])
     existing = [path for kind in KINDS if (path := _beside(given["output"], kind)).exists()]
     if existing and not given["overwrite"]:
         raise ValueError(f"{existing[0]} exists: choose another name, or add --overwrite to replace it.")
@@ -279,9 +229,7 @@ def _sample(
             chosen.setdefault("count", max(1, round(NUCLEAR_SHARE * field_um2 / nucleus_um2)))
             return samples.nuclei(shape, voxel_size_um=voxel_size_um, rng=rng, **chosen)
     if chosen:
-        raise ValueError(
-            f"--{next(iter(chosen)).replace('_', '-')} has no meaning for the resolution target: leave it."
-        )
+        raise ValueError(f"{flag(next(iter(chosen)))} has no meaning for the resolution target: leave it.")
     try:
         return samples.resolution_target(shape, voxel_size_um=voxel_size_um), None
     except ValueError as reason:
@@ -291,15 +239,27 @@ def _sample(
 def _psf(
     given: dict[str, Any], shape: tuple[int, ...], voxel_size_um: tuple[float, ...], *, model: str
 ) -> torch.Tensor:
-    microscope = from_arguments(optics.Microscope, given)
-    psf_shape = given["psf_shape"] or _default_psf_shape(microscope, shape, voxel_size_um, model=model)
+    chosen = microscope(given)
+    _check_psf_shape(given["psf_shape"] or (), shape)
+    psf_shape = given["psf_shape"] or _default_psf_shape(chosen, shape, voxel_size_um, model=model)
     if model == "confocal":
         pinhole = 1.0 if given["pinhole_airy_units"] is None else given["pinhole_airy_units"]
-        return optics.confocal_psf(microscope, shape=psf_shape, voxel_size_um=voxel_size_um, pinhole_airy_units=pinhole)
-    psf = PSFS[model](microscope, shape=psf_shape, voxel_size_um=voxel_size_um)
+        return optics.confocal_psf(chosen, shape=psf_shape, voxel_size_um=voxel_size_um, pinhole_airy_units=pinhole)
+    psf = PSFS[model](chosen, shape=psf_shape, voxel_size_um=voxel_size_um)
     if model in WIDEFIELD and psf.ndim == 3:
         _tell_what_is_left_out(psf, shape, voxel_size_um)
     return psf
+
+
+def _check_psf_shape(psf_shape: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise if the PSF reaches further than from one border of the image to the other, or has other axes."""
+    most = tuple(2 * side - 1 for side in shape)
+    fits = len(psf_shape) == len(most) and all(1 <= side <= limit for side, limit in zip(psf_shape, most, strict=True))
+    if psf_shape and not fits:
+        raise ValueError(
+            f"--psf-shape is {','.join(map(str, psf_shape))}, but must be from {','.join('1' * len(most))} to "
+            f"{','.join(map(str, most))}, which reaches through the whole image of {','.join(map(str, shape))} voxels."
+        )
 
 
 def _default_psf_shape(

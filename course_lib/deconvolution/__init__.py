@@ -1,5 +1,6 @@
 """Deconvolution: undo the blur of the microscope, as far as the noise allows."""
 
+from course_lib.deconvolution._tile_plan import TilePlan, plan_tiles
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
 from course_lib.deconvolution.automatic_stop import AutomaticStop, automatic_stop
 from course_lib.deconvolution.blur import Blur
@@ -28,6 +29,7 @@ __all__ = [
     "HeldOutPhotons",
     "RelativeChange",
     "Survey",
+    "TilePlan",
     "TiledRestoration",
     "Volume",
     "accelerated_richardson_lucy",
@@ -42,6 +44,7 @@ __all__ = [
     "least_squares",
     "naive_inverse",
     "open_volume",
+    "plan_tiles",
     "richardson_lucy",
     "tikhonov",
     "tikhonov_miller",

@@ -1,114 +1,148 @@
-"""Which tiles a volume is cut into: as large as memory allows, because their margins are computed and thrown away."""
+"""What is checked and chosen before the first tile: shapes, background, the method, and how large the tiles are."""
 
-import functools
-import itertools
+import inspect
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
+import torch
 
-from course_lib.axes import AXES
+from course_lib import images
+from course_lib.deconvolution._check import check_count, check_number, check_psf
+from course_lib.deconvolution.depth_varying import Method
+from course_lib.deconvolution.volume import Volume
+from course_lib.images.tiles import describe_sides
 
-__all__ = ["BYTES_PER_VOXEL", "Tile", "describe_sides", "largest_tile"]
+__all__ = ["BYTES_PER_VOXEL", "TilePlan", "check_background", "default_halo", "memory_for_tiles", "plan_tiles"]
 
 BYTES_PER_VOXEL = 112
 """Memory of a restoration for each voxel of the padded tile: measured, 105 for `tikhonov_miller`, 92 with total
 variation, 27 for `richardson_lucy` and 39 for its acceleration."""
+DEFAULT_MEMORY_GIB = 2.0
+SHARE_OF_GPU = 0.8
+"""Of the memory that is free on a GPU, what tiles may take."""
+FITTED_TO_EACH_TILE = {
+    "jansson_van_cittert": ("its step and its upper bound", None),
+    "tikhonov_miller": ("its step and, unless given, its regularization", None),
+    "wiener": ("the ratio of noise to signal", "noise_to_signal"),
+}
+"""What a method fits to the image, and the setting that takes its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """Part of one frame: `frame` along the leading axes, `start` and `stop` along the spatial ones."""
+class TilePlan:
+    """Voxels of the largest tile, and of the margin on each side, along the axes of the PSF."""
 
-    frame: tuple[int, ...]
-    start: tuple[int, ...]
-    stop: tuple[int, ...]
-
-    @property
-    def sides(self) -> tuple[int, ...]:
-        """Voxels along each axis."""
-        return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
-
-    @property
-    def place(self) -> tuple[int | slice, ...]:
-        """Index of the tile in the volume."""
-        return (*self.frame, *map(slice, self.start, self.stop))
-
-    def holds(self, place: Sequence[int]) -> bool:
-        """Return whether a voxel of the volume is in the tile."""
-        leading = len(self.frame)
-        inside = (a <= at < b for a, at, b in zip(self.start, place[leading:], self.stop, strict=True))
-        return tuple(place[:leading]) == self.frame and all(inside)
-
-    def grown(self, halo: Sequence[int], shape: Sequence[int]) -> Self:
-        """Return the tile with a margin, as far as the volume goes."""
-        return type(self)(
-            frame=self.frame,
-            start=tuple(max(0, start - margin) for start, margin in zip(self.start, halo, strict=True)),
-            stop=tuple(min(side, stop + margin) for stop, margin, side in zip(self.stop, halo, shape, strict=True)),
-        )
-
-    def within(self, outer: Self) -> tuple[slice, ...]:
-        """Return the index of this tile in the voxels of `outer`."""
-        return tuple(
-            slice(start - origin, stop - origin)
-            for start, stop, origin in zip(self.start, self.stop, outer.start, strict=True)
-        )
-
-    def split(self, largest: Sequence[int]) -> list[Self]:
-        """Cut the tile into even pieces, none longer than `largest` along any axis.
-
-        Examples
-        --------
-        >>> [piece.stop for piece in Tile(frame=(), start=(0, 0), stop=(4, 10)).split((4, 4))]
-        [(4, 4), (4, 7), (4, 10)]
-        """
-        cuts = []
-        for start, side, most in zip(self.start, self.sides, largest, strict=True):
-            parts = math.ceil(side / most)
-            edges = [start + math.ceil(part * side / parts) for part in range(parts + 1)]
-            cuts.append(list(itertools.pairwise(edges)))
-        return [
-            type(self)(frame=self.frame, start=tuple(a for a, _ in piece), stop=tuple(b for _, b in piece))
-            for piece in itertools.product(*cuts)
-        ]
+    sides: tuple[int, ...]
+    halo: tuple[int, ...]
 
 
-def largest_tile(
-    shape: Sequence[int], psf: Sequence[int], halo: Sequence[int], *, memory_bytes: float
-) -> tuple[int, ...]:
-    """Return the sides of the tiles with the least to compute altogether among those that fit into memory.
+def plan_tiles(
+    volume: Volume,
+    psf: torch.Tensor,
+    *,
+    method: Method,
+    halo: Sequence[int] | None = None,
+    memory_gib: float | None = None,
+    device: torch.device,
+) -> TilePlan:
+    """Choose the tiles of `deconvolve_tiled`, without looking at a voxel.
+
+    Parameters
+    ----------
+    volume, psf, method, halo, memory_gib
+        As for `deconvolve_tiled`.
+    device : torch.device
+        Where it will be computed.
+
+    Returns
+    -------
+    TilePlan
 
     Raises
     ------
-    ValueError
-        If not even a tile of one voxel fits, for its margins.
+    ValueError, TypeError
+        Where volume, PSF, method, margins and memory do not fit.
+
+    Warns
+    -----
+    UserWarning
+        If the method fits its settings to each tile, so that seams are seen.
 
     Examples
     --------
-    >>> largest_tile((64, 512, 512), (9, 9, 9), (8, 8, 8), memory_bytes=4 * 2**30)
-    (64, 512, 512)
-    >>> largest_tile((64, 512, 512), (9, 9, 9), (8, 8, 8), memory_bytes=2**30)
-    (64, 512, 171)
+    >>> import tempfile
+    >>> from course_lib.deconvolution import open_volume, richardson_lucy
+    >>> image = images.Image.from_tensor(torch.ones(400, 400), axes="YX", unit="photons")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     images.write(folder + "/a.tif", image)
+    ...     with open_volume(folder + "/a.tif") as volume:
+    ...         plan_tiles(
+    ...             volume,
+    ...             torch.ones(5, 5) / 25,
+    ...             method=richardson_lucy,
+    ...             memory_gib=0.01,
+    ...             device=torch.device("cpu"),
+    ...         )
+    TilePlan(sides=(400, 200), halo=(4, 4))
     """
-    sides, tiles, voxels = [], [], []
-    for whole, extent, margin in zip(shape, psf, halo, strict=True):
-        choices = sorted({math.ceil(whole / parts) for parts in range(1, whole + 1)}, reverse=True)
-        sides.append(choices)
-        tiles.append([math.ceil(whole / side) for side in choices])
-        voxels.append([_padded(min(side + 2 * margin, whole) + extent - 1) for side in choices])
-    needed = BYTES_PER_VOXEL * _products(voxels)
-    work = np.where(needed <= memory_bytes, needed * _products(tiles), np.inf)
-    best = np.unravel_index(np.argmin(work), work.shape)
-    if np.isinf(work[best]):
-        raise ValueError(
-            f"the memory for tiles is {memory_bytes / 2**30:.3g} GiB, but with the margins that a PSF of "
-            f"{' × '.join(map(str, psf))} voxels asks for, the smallest tile takes {needed.min() / 2**30:.3g} GiB: "
-            f"give more, or crop the PSF."
+    shape = _check_shapes(volume, psf)
+    margin = _check_halo(halo, psf)
+    _check_method(method)
+    memory_bytes = memory_for_tiles(device, memory_gib)
+    try:
+        sides = images.largest_tile(
+            shape,
+            margin,
+            bytes_per_voxel=BYTES_PER_VOXEL,
+            memory_bytes=memory_bytes,
+            computed=lambda voxels, axis: _padded(voxels + psf.shape[axis] - 1),
         )
-    return tuple(choices[at] for choices, at in zip(sides, best, strict=True))
+    except ValueError as error:
+        raise ValueError(f"{error} Cropping the PSF does that.") from None
+    if sides != shape:
+        _check_boundary(method, sides, shape)
+        _warn_of_seams(method, sides)
+    return TilePlan(sides=sides, halo=margin)
+
+
+def default_halo(psf: torch.Tensor) -> tuple[int, ...]:
+    """Return the extent of the PSF less 1 along each axis: where the light of a voxel goes, and where that comes from.
+
+    Examples
+    --------
+    >>> default_halo(torch.ones(9, 15, 15))
+    (8, 14, 14)
+    """
+    return tuple(extent - 1 for extent in psf.shape)
+
+
+def memory_for_tiles(device: torch.device, memory_gib: float | None = None) -> float:
+    """Return the bytes that tiles may take, `memory_gib` or a default for the device.
+
+    Examples
+    --------
+    >>> memory_for_tiles(torch.device("cpu")) / 2**30
+    2.0
+    """
+    if memory_gib is not None:
+        return check_number(memory_gib, name="memory_gib", above=0) * 2**30
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return SHARE_OF_GPU * free
+    return DEFAULT_MEMORY_GIB * 2**30
+
+
+def check_background(background: float, volume: Volume) -> None:
+    """Raise if it is negative, or brighter than every voxel."""
+    number = check_number(background, name="background", least=0)
+    if number > volume.survey.largest:
+        raise ValueError(
+            f"background is {number:g} photons per voxel, but the brightest voxel of {volume.path} has only "
+            f"{volume.survey.largest:g}: give it in photons, after offset and gain."
+        )
 
 
 def _padded(voxels: int) -> int:
@@ -118,12 +152,71 @@ def _padded(voxels: int) -> int:
     return int(fft.next_fast_len(voxels, real=True))
 
 
-def _products(lengths: Sequence[Sequence[int]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the product of each choice of one length per axis."""
-    return functools.reduce(np.multiply.outer, [np.asarray(one, dtype=np.float64) for one in lengths])
+def _check_shapes(volume: Volume, psf: torch.Tensor) -> tuple[int, ...]:
+    check_psf(psf)
+    if math.prod(volume.shape) == 0:
+        raise ValueError(f"{volume.path} has no voxels: its shape is {volume.shape}.")
+    if psf.ndim == 3 and "Z" not in volume.axes:
+        raise ValueError(
+            f"{volume.path} has the axes {volume.axes}, no Z, but the psf is 3D: pass a 2D psf, or name the axes."
+        )
+    shape = volume.shape[-psf.ndim :]
+    if psf.ndim == 3 and shape[0] == 1:
+        raise ValueError(
+            f"{volume.path} has 1 plane, but the psf is 3D: a single plane cannot tell what lies above from what lies "
+            f"below. Use a stack, or a 2D psf, psf[psf.shape[0] // 2] / psf[psf.shape[0] // 2].sum()."
+        )
+    return shape
 
 
-def describe_sides(sides: Sequence[int]) -> str:
-    """Name the sides, for messages, as Z 64 × Y 256 × X 256."""
-    letters = AXES[-len(sides) :]
-    return " × ".join(f"{letter} {side}" for letter, side in zip(letters, sides, strict=True))
+def _check_halo(halo: Sequence[int] | None, psf: torch.Tensor) -> tuple[int, ...]:
+    if halo is None:
+        return default_halo(psf)
+    least = tuple(extent // 2 for extent in psf.shape)
+    if len(halo) != psf.ndim or any(margin < reach for margin, reach in zip(halo, least, strict=False)):
+        raise ValueError(
+            f"halo is {tuple(halo)}, but must be at least {least}, how far the light of a voxel goes; "
+            f"{default_halo(psf)} makes the seams vanish."
+        )
+    return tuple(halo)
+
+
+def _settings_of(method: Method) -> dict[str, Any]:
+    """Return the default of each parameter, as `functools.partial` changed them."""
+    return {name: one.default for name, one in inspect.signature(method).parameters.items()}
+
+
+def _check_method(method: Method) -> None:
+    settings = _settings_of(method)
+    if "iterations" in settings:
+        check_count(settings["iterations"], name="iterations")
+    if settings.get("stop") is not None:
+        raise ValueError(
+            "method has a rule stop, which would see one tile at a time and end each after another number of "
+            "iterations: find the number on a part of the volume, with automatic_stop for example, and pass iterations."
+        )
+    if settings.get("callback") is not None:
+        raise ValueError(
+            "method has a callback, which would be called for each tile with its margins: leave it; progress=True "
+            "shows how far the run is."
+        )
+
+
+def _check_boundary(method: Method, sides: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    if _settings_of(method).get("boundary") == "circular":
+        raise ValueError(
+            f"the boundary is circular, but the volume of {describe_sides(shape)} is cut into tiles of "
+            f"{describe_sides(sides)}, which do not wrap round: use boundary='linear', or give more memory_gib."
+        )
+
+
+def _warn_of_seams(method: Method, sides: tuple[int, ...]) -> None:
+    """Say so if a method fits its settings to each tile, so that tiles differ."""
+    name = getattr(getattr(method, "func", method), "__name__", "")
+    fitted, setting = FITTED_TO_EACH_TILE.get(name, ("", None))
+    if fitted and (setting is None or _settings_of(method)[setting] is None):
+        warnings.warn(
+            f"{name} fits {fitted} to the image, and so to each tile of {describe_sides(sides)}: expect seams of some "
+            f"per cent of the peak. Use richardson_lucy, or give enough memory_gib for one tile.",
+            stacklevel=4,
+        )

@@ -15,7 +15,8 @@ below, and the two are blended as far as the plane is from each,
    w_k(z) = \max\!\Bigl(0,\, 1 - \tfrac{|z - p_k|}{p_{k\pm1} - p_k}\Bigr), \qquad \sum_k w_k = 1 .
 
 :math:`\hat x_k` is needed where :math:`w_k > 0` only, and is restored from these planes and a margin on both sides: the
-planes that their light reaches, and those that add light to them.
+planes that their light reaches, and those that add light to them. A method that measures its acceleration on the image
+does so on the brightest slab, and the others take it over: slabs that are differently far on their way would not blend.
 
 References
 ----------
@@ -25,11 +26,13 @@ C. Preza, J.-A. Conchello, Journal of the Optical Society of America A 21 (2004)
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import torch
 
 from course_lib.deconvolution._check import Background, check_inputs
+from course_lib.deconvolution._shared_momentum import SharedMomentum, measures_momentum
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
 
 __all__ = ["Method", "depth_varying"]
@@ -101,18 +104,58 @@ def depth_varying(
     behind = [check_inputs(image, psf, background=background) for psf in psfs].pop().expand(image.shape)
     depth = image.shape[-3]
     at = _check_planes(planes, depth)
-    known = 0 if margin is None else _check_margin(margin)
-    restored = torch.zeros_like(image)
-    for psf, weight in zip(psfs, _weights(at, depth), strict=True):
+    known = None if margin is None else _check_margin(margin)
+    slabs = [
+        _Slab.of(weight, psf, margin=max(1, psf.shape[0] - 1) if known is None else known)
+        for psf, weight in zip(psfs, _weights(at, depth), strict=True)
+        if bool(weight.any())
+    ]
+    stacks = zip(image.reshape(-1, *image.shape[-3:]), behind.reshape(-1, *image.shape[-3:]), strict=True)
+    return torch.stack([_restored(stack, slabs, method, light) for stack, light in stacks]).reshape(image.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Slab:
+    """The planes `first` to `stop` that a PSF has a share in, within those `start` to `end` that are restored."""
+
+    psf: torch.Tensor
+    weight: torch.Tensor
+    first: int
+    stop: int
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, weight: torch.Tensor, psf: torch.Tensor, *, margin: int) -> Self:
         used = weight.nonzero().flatten()
-        if used.numel() == 0:
-            continue
         first, stop = int(used[0]), int(used[-1]) + 1
-        reach = max(1, psf.shape[0] - 1) if margin is None else known
-        start, end = max(0, first - reach), min(depth, stop + reach)
-        slab = method(image[..., start:end, :, :], psf, background=behind[..., start:end, :, :])
-        share = weight[first:stop, None, None].to(image)
-        restored[..., first:stop, :, :] += share * slab[..., first - start : stop - start, :, :]
+        return cls(
+            psf=psf,
+            weight=weight[first:stop, None, None],
+            first=first,
+            stop=stop,
+            start=max(0, first - margin),
+            end=min(weight.numel(), stop + margin),
+        )
+
+    def light(self, stack: torch.Tensor) -> float:
+        """Return the mean of the planes, each with the share of this PSF in it."""
+        weight = self.weight.to(stack)
+        return float((weight * stack[self.first : self.stop]).mean() / weight.mean())
+
+
+def _restored(stack: torch.Tensor, slabs: list[_Slab], method: Method, background: torch.Tensor) -> torch.Tensor:
+    """Restore one stack, shape (Z, Y, X): its brightest slab first."""
+    restored = torch.zeros_like(stack)
+    shared: list[float] = []
+    for slab in sorted(slabs, key=lambda one: one.light(stack), reverse=True):
+        momentum = SharedMomentum(shared)
+        given: dict[str, Any] = {"momentum": momentum} if measures_momentum(method) else {}
+        planes = slice(slab.start, slab.end)
+        estimate = method(stack[planes], slab.psf, background=background[planes], **given)
+        shared = shared or momentum.values
+        kept = estimate[slab.first - slab.start : slab.stop - slab.start]
+        restored[slab.first : slab.stop] += slab.weight.to(stack) * kept
     return restored
 
 

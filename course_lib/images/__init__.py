@@ -1,4 +1,8 @@
-"""Images with named axes, a voxel size and a unit; TIFF in and out; normalization with its inverse."""
+"""Images with named axes, a voxel size and a unit; TIFF in and out; normalization with its inverse.
+
+What does not fit into memory stays on disk: `open_image` reads parts of TIFF and Zarr, and `TiledRun` computes a result
+tile by tile into a file of either kind, and goes on where it was interrupted.
+"""
 
 from course_lib.images.image import UNITS, Image, Unit
 from course_lib.images.normalization import (
@@ -6,16 +10,26 @@ from course_lib.images.normalization import (
     Normalization,
     PercentileNormalization,
 )
+from course_lib.images.on_disk import ImageOnDisk, open_image
 from course_lib.images.reading import read
+from course_lib.images.target import blank
+from course_lib.images.tiled_run import TiledRun
+from course_lib.images.tiles import Tile, largest_tile
 from course_lib.images.writing import write
 
 __all__ = [
     "UNITS",
     "Image",
+    "ImageOnDisk",
     "MeanStandardDeviationNormalization",
     "Normalization",
     "PercentileNormalization",
+    "Tile",
+    "TiledRun",
     "Unit",
+    "blank",
+    "largest_tile",
+    "open_image",
     "read",
     "write",
 ]

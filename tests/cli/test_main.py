@@ -64,9 +64,9 @@ def test_inspect_tells_what_it_cannot_know(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--read-noise-e", "-1"], "course: read_noise_e is -1 e⁻, but must be at least 0 e⁻"),
-        (["--seed", "-4"], "course: rng is -4, but a seed must be at least 0"),
-        (["--scale", "-1"], "course: scale is -1, but must be at least 0"),
+        (["--read-noise-e", "-1"], "course: --read-noise-e is -1 e⁻, but must be at least 0 e⁻"),
+        (["--seed", "-4"], "course: --seed is -4, but a seed must be at least 0"),
+        (["--scale", "-1"], "course: --scale is -1, but must be at least 0"),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing_behind(

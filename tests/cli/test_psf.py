@@ -155,8 +155,8 @@ FILES = {
         (["beads.tif", "--shape", "31,95,95"], "none of the 5 beads found can be used"),
         (["beads.tif", "--saturation", "200"], "saturated: expose for a shorter time"),
         (["beads.tif", "--bead-diameter-um", "3"], "less than a bead of 3 µm has on its own"),
-        (["beads.tif", "--bead-diameter-um", "-1"], "bead_diameter_um is -1 µm"),
-        (["beads.tif", "--numerical-aperture", "1.6"], "numerical_aperture is 1.6, but must be below"),
+        (["beads.tif", "--bead-diameter-um", "-1"], "--bead-diameter-um is -1 µm"),
+        (["beads.tif", "--numerical-aperture", "1.6"], "--numerical-aperture is 1.6, but must be below"),
         (["beads.tif", "--excitation-wavelength-nm", "405"], "--excitation-wavelength-nm has no meaning here"),
     ],
 )

@@ -1,9 +1,12 @@
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
 from course_lib.deconvolution import accelerated_richardson_lucy, depth_varying, richardson_lucy, tikhonov
+from course_lib.deconvolution._check import Background
+from course_lib.deconvolution.accelerated_richardson_lucy import Momentum, measured_momentum
 from course_lib.optics import Microscope, gibson_lanni_psf
 
 STEP_UM = 0.3
@@ -100,6 +103,77 @@ def test_the_default_margin_changes_little(image: torch.Tensor, psfs: list[torch
     assert largest[2] < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("margin", "slabs"),
+    [
+        (None, [(0, 9), (0, 14), (2, 20), (7, 20)]),
+        (0, [(0, 5), (1, 10), (6, 16), (11, 20)]),
+        (3, [(0, 8), (0, 13), (3, 19), (8, 20)]),
+        (20, [(0, 20)] * 4),
+    ],
+)
+def test_each_slab_has_its_planes_and_the_margin(margin: int | None, slabs: list[tuple[int, int]]) -> None:
+    """A PSF has a share in the planes between those of its neighbours; by default 4 more, its own 5 less 1."""
+    seen = []
+
+    def spying(image: torch.Tensor, psf: torch.Tensor, *, background: torch.Tensor) -> torch.Tensor:
+        seen.append((int(image[0, 0, 0]), int(image[-1, 0, 0]) + 1))
+        return image
+
+    numbered = torch.arange(20.0)[:, None, None].expand(20, 4, 4)
+    psf = torch.ones(5, 1, 1) / 5
+    restored = depth_varying(numbered, [psf] * 4, planes=[0, 5, 10, 16], method=spying, margin=margin)
+    assert sorted(seen) == slabs
+    torch.testing.assert_close(restored, numbered)
+
+
+def recorded(
+    image: torch.Tensor,
+    psf: torch.Tensor,
+    *,
+    background: Background,
+    momentum: Momentum = measured_momentum,
+    calls: list[tuple[torch.Tensor, list[float]]],
+) -> torch.Tensor:
+    """Accelerated Richardson-Lucy that notes its PSF and each alpha."""
+    alphas = []
+
+    def rule(move: torch.Tensor, last_move: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
+        alpha = momentum(move, last_move, axes)
+        alphas.append(float(alpha))
+        return alpha
+
+    calls.append((psf, alphas))
+    return accelerated_richardson_lucy(image, psf, iterations=6, background=background, momentum=rule)
+
+
+@pytest.mark.parametrize("bright", [0, 1, 2])
+def test_slabs_share_the_momentum_of_the_brightest(psfs: list[torch.Tensor], truth: torch.Tensor, bright: int) -> None:
+    planes = [0, 12, 23]
+    light = torch.full(SHAPE, 0.1)
+    light[max(0, planes[bright] - 3) : planes[bright] + 4] = 1
+    image = blur_plane_by_plane(truth * light, psfs) + BACKGROUND
+    calls: list[tuple[torch.Tensor, list[float]]] = []
+    method = partial(recorded, calls=calls)
+    depth_varying(image, [psfs[k] for k in planes], planes=planes, method=method, background=BACKGROUND)
+    (psf, first), *others = calls
+    assert torch.equal(psf, psfs[planes[bright]])
+    assert len(first) == 6
+    assert [alphas for _, alphas in others] == [first, first]
+
+
+def test_slabs_that_share_their_momentum_agree_better(image: torch.Tensor, psfs: list[torch.Tensor]) -> None:
+    def own(image: torch.Tensor, psf: torch.Tensor, *, background: Background) -> torch.Tensor:
+        return ACCELERATED(image, psf, background=background)
+
+    plain = ACCELERATED(image, psfs[12], background=BACKGROUND)
+    errors = [
+        error(depth_varying(image, [psfs[12]] * 3, planes=[0, 6, 23], method=method, background=BACKGROUND), plain)
+        for method in (ACCELERATED, own)
+    ]
+    assert errors[0] < 0.8 * errors[1]
+
+
 def test_planes_between_two_depths_are_blended_linearly() -> None:
     """Tikhonov is linear and local in z for a PSF of one plane, so that the blend is exact."""
     image = torch.rand(9, 8, 8, generator=torch.Generator().manual_seed(2))
@@ -125,7 +199,7 @@ def test_batch_and_background_map_and_dtype() -> None:
     image = torch.rand(2, 6, 8, 8, generator=draw, dtype=torch.float64) * 10
     psfs = [torch.ones(3, 3, 3, dtype=torch.float64) / 27, torch.ones(1, 3, 3, dtype=torch.float64) / 9]
     background = torch.rand(6, 8, 8, generator=draw, dtype=torch.float64)
-    method = partial(richardson_lucy, iterations=4)
+    method = partial(accelerated_richardson_lucy, iterations=4)
     both = depth_varying(image, psfs, planes=[1, 4], method=method, background=background)
     assert (both.shape, both.dtype) == (image.shape, torch.float64)
     for one, alone in zip(image, both, strict=True):
@@ -165,6 +239,6 @@ def test_bad_input(image: torch.Tensor, psfs: list[torch.Tensor], planes: list[f
 
 
 @pytest.mark.parametrize("margin", [-1, 1.5, True])
-def test_bad_margin(margin: object) -> None:
+def test_bad_margin(margin: Any) -> None:
     with pytest.raises(ValueError, match="must be a whole number of planes, at least 0"):
-        depth_varying(STACK, [PSF, PSF], planes=[0, 5], margin=margin)  # type: ignore[arg-type]
+        depth_varying(STACK, [PSF, PSF], planes=[0, 5], margin=margin)

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,9 +30,9 @@ def test_tensor_is_a_float_copy_and_comes_back() -> None:
         ((np.zeros((2, 2, 2)),), ValueError, r"axes 'YX' name 2 dimensions, but the data have 3"),
     ],
 )
-def test_bad_data(arguments: tuple[object], error: type[Exception], message: str) -> None:
+def test_bad_data(arguments: tuple[Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        Image(*arguments, axes="YX")  # type: ignore[arg-type]
+        Image(*arguments, axes="YX")
 
 
 @pytest.mark.parametrize("size", [(0.1,), (0.1, 0.1, 0.1), (0.0, 0.1), (0.1, float("nan")), (-1.0, 1.0)])
@@ -41,10 +42,12 @@ def test_bad_voxel_sizes(size: tuple[float, ...]) -> None:
 
 
 def test_bad_unit_and_bad_tensor() -> None:
+    unit: Any = "counts"
     with pytest.raises(ValueError, match=r"unit is 'counts', but must be one of 'photons', 'electrons'"):
-        Image(np.zeros((2, 2)), axes="YX", unit="counts")  # type: ignore[arg-type]
+        Image(np.zeros((2, 2)), axes="YX", unit=unit)
+    array: Any = np.zeros((2, 2))
     with pytest.raises(TypeError, match=r"tensor is a ndarray, but must be a tensor"):
-        Image.from_tensor(np.zeros((2, 2)), axes="YX")  # type: ignore[arg-type]
+        Image.from_tensor(array, axes="YX")
 
 
 def test_an_image_does_not_change_with_its_tensor() -> None:

@@ -1,4 +1,4 @@
-"""Where restored tiles go: a BigTIFF or an OME-Zarr folder under a temporary name, renamed when it is complete."""
+"""Where the tiles of a result go: a BigTIFF or OME-Zarr folder under a temporary name, renamed when it is complete."""
 
 import errno
 import itertools
@@ -12,13 +12,27 @@ import numpy as np
 import tifffile
 import torch
 
-from course_lib import images
-from course_lib.deconvolution.volume import require_zarr
+from course_lib.images.image import Image, Unit
 from course_lib.images.writing import ome_xml
+from course_lib.images.zarr_folder import require_zarr
 
-__all__ = ["Target", "make_target", "partial_path", "remove"]
+__all__ = ["Target", "TiffTarget", "ZarrTarget", "blank", "make_target", "partial_path", "remove"]
 
 CHUNK = (32, 256, 256)
+
+
+def blank(
+    shape: Sequence[int], *, axes: str, voxel_size_um: tuple[float, ...] | None = None, unit: Unit = "arbitrary"
+) -> Image:
+    """Return a float32 image of zeros that takes no memory, to tell a target what it will hold.
+
+    Examples
+    --------
+    >>> blank((2000, 8192, 8192), axes="ZYX", unit="photons")
+    Image(Z 2000 × Y 8192 × X 8192, float32, voxel size unknown, photons)
+    """
+    zeros = np.broadcast_to(np.float32(0), tuple(shape))
+    return Image(zeros, axes=axes, voxel_size_um=voxel_size_um, unit=unit)
 
 
 class Target(Protocol):
@@ -47,8 +61,34 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def make_target(path: Path, image: images.Image) -> Target:
-    """Choose by the name how `image`, of which only axes, shape, voxel size and unit count, is stored."""
+def make_target(path: Path, image: Image) -> Target:
+    """Choose by the name how an image like `image` is stored; of that only axes, shape, voxel size and unit count.
+
+    Parameters
+    ----------
+    path : Path
+        ``.tif`` or ``.tiff``: BigTIFF with OME metadata, uncompressed, so that it can be memory-mapped; ``.zarr``:
+        OME-Zarr 0.4.
+    image : Image
+        What `blank` gives, or any image of that kind.
+
+    Raises
+    ------
+    ValueError
+        If the name says neither, or Zarr is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from course_lib import images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = make_target(Path(folder) / "a.tif", blank((4, 6), axes="YX", unit="photons"))
+    ...     target.create()
+    ...     target.write((slice(0, 2), slice(3, 6)), torch.ones(2, 3))
+    ...     target.finish()
+    ...     images.read(folder + "/a.tif").data.sum()
+    np.float32(6.0)
+    """
     suffix = path.suffix.lower()
     if suffix == ".zarr":
         require_zarr()
@@ -61,7 +101,7 @@ def make_target(path: Path, image: images.Image) -> Target:
 class TiffTarget:
     """BigTIFF with OME metadata, as `images.write` makes them: one uncompressed block that can be memory-mapped."""
 
-    def __init__(self, path: Path, image: images.Image) -> None:
+    def __init__(self, path: Path, image: Image) -> None:
         self._path, self._image = path, image
         self._partial = partial_path(path)
         self._shape = image.data.shape
@@ -111,7 +151,7 @@ class TiffTarget:
 class ZarrTarget:
     """OME-Zarr 0.4 with a single resolution."""
 
-    def __init__(self, path: Path, image: images.Image) -> None:
+    def __init__(self, path: Path, image: Image) -> None:
         self._path, self._image = path, image
         self._partial = partial_path(path)
 

@@ -11,28 +11,38 @@ from typing import Any
 
 import torch
 
-from course_lib.deconvolution._tile_plan import Tile
+from course_lib.images.tiles import Tile
 
 __all__ = ["Journal", "describe_call", "fingerprint"]
 
 
 @dataclass(kw_only=True)
 class Journal:
-    """The settings of the run, the tiles that are not yet on disk, sums over those that are, and what tiles share."""
+    """What is kept of a run.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    settings : dict
+        All that changes the result; a run goes on only where it is the same.
+    remaining : list of Tile
+        The tiles that are not yet on disk.
+    notes : dict
+        What the finished tiles leave to the others and to the end, sums for example: numbers, strings and lists.
+    """
 
     path: Path
     settings: dict[str, Any]
     remaining: list[Tile] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)
-    momentum: list[float] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self) -> None:
         """Write beside, flush, rename: whenever the power fails, one complete journal is there."""
         content = {
             "settings": self.settings,
             "remaining": [asdict(tile) for tile in self.remaining],
-            "sums": self.sums,
-            "momentum": self.momentum,
+            "notes": self.notes,
         }
         beside = self.path.with_name(f"{self.path.name}.new")
         with beside.open("w") as file:
@@ -47,12 +57,13 @@ class Journal:
             content = json.loads(self.path.read_text())
             then = content["settings"]
             remaining = [Tile(**{key: tuple(value) for key, value in one.items()}) for one in content["remaining"]]
+            notes = dict(content["notes"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path} is damaged ({error}): delete it to start anew.") from error
         now = json.loads(json.dumps(self.settings))
         changes = [f"{key} was {then.get(key)} and is {now[key]}" for key in now if then.get(key) != now[key]]
         if not changes:
-            self.remaining, self.sums, self.momentum = remaining, content["sums"], content["momentum"]
+            self.remaining, self.notes = remaining, notes
         return changes
 
 
