@@ -55,7 +55,9 @@ def test_against_the_formula_with_a_matrix(boundary: Boundary, feedback: Feedbac
 def test_the_error_never_rises_and_no_bound_is_passed(
     shape: list[int], extents: list[int], bounds: tuple[float, float | None], boundary: Boundary, seed: int
 ) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
     image, psf, (lower, upper), errors = (
         counts(tuple(shape), seed=seed),
         lopsided_psf(tuple(extents), seed=3),

@@ -70,7 +70,9 @@ each_boundary = pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_no_default_diverges_with_any_psf(
     method: Method, shape: list[int], extents: list[int], background: float, boundary: str, seed: int
 ) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
     image, psf = counts(tuple(shape), seed=seed) + background, lopsided_psf(tuple(extents), seed=seed + 2)
     restored = method(image, psf, iterations=200, background=background, boundary=boundary)
     assert restored.shape == image.shape

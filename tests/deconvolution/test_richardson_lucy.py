@@ -80,7 +80,9 @@ def test_agrees_with_scikit_image_where_nothing_comes_near_the_borders() -> None
 def test_the_likelihood_never_falls(
     shape: list[int], extents: list[int], background: float, boundary: str, seed: int
 ) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
     image = counts(tuple(shape), seed=seed) + background
     rule = Likelihood(image)
     psf = lopsided_psf(tuple(extents), seed=seed + 2)

@@ -53,7 +53,9 @@ def test_what_is_minimized_never_rises(
     boundary: Boundary,
     seed: int,
 ) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
     image, psf, spacing, values = counts(tuple(shape), seed=seed), lopsided_psf(tuple(extents), seed=3), (3.0, 1, 1), []
 
     def watch(iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -81,8 +81,14 @@ def test_without_penalty_it_is_richardson_lucy(boundary: Boundary) -> None:
 def test_the_photons_stay_below_their_bound(
     shape: list[int], extents: list[int], share: float, background: float, boundary: Boundary, seed: int
 ) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
-    image, psf, spacing = counts(tuple(shape), seed=seed), lopsided_psf(tuple(extents), seed=3), (3.0, 1.0, 1.0)
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
+    image, psf, spacing = (
+        counts(tuple(shape), seed=seed) + background,
+        lopsided_psf(tuple(extents), seed=3),
+        (3.0, 1.0, 1.0),
+    )
     reach = Blur(psf, image.shape[-psf.ndim :], boundary=boundary).reach
     sums = []
 

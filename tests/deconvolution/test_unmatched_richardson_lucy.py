@@ -77,7 +77,9 @@ def test_with_a_linear_boundary_too_where_all_light_falls_on_the_image() -> None
     seed=st.integers(0, 2**31),
 )
 def test_no_voxel_outshines_the_image(shape: list[int], extents: list[int], boundary: Boundary, seed: int) -> None:
-    extents = [min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents)]  # noqa: B905
+    extents = [
+        min(extent, side) if boundary == "circular" else extent for side, extent in zip(shape, extents, strict=False)
+    ]
     image, psf = counts(tuple(shape), seed=seed), lopsided_psf(tuple(extents), seed=3)
     back = wiener_butterworth(psf, noise_to_signal=1e-4, cutoff_per_voxel=(0.5,) * psf.ndim)
     restored = unmatched_richardson_lucy(image, psf, back_projector=back, iterations=100, boundary=boundary)
