@@ -9,7 +9,7 @@ The cells of the book read::
     exercises.wiener.check(wiener)
 
     def step(estimate, image, blur, background):
-        # estimate and image are (2, Y, X), background (2, 1, 1): two tiles; blur(x) is Hx, blur.adjoint(y) is Hᵀy
+        # estimate and image are (3, Y, X), background (3, 1, 1): three tiles; blur(x) is Hx, blur.adjoint(y) is Hᵀy
         ...  # your lines: return the next estimate
 
     exercises.richardson_lucy_step.check(step)
@@ -92,6 +92,21 @@ def _wiener(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> t
     return _filtered(image, _wiener_filter(_transfer(psf), noise_to_signal))
 
 
+def _without_the_way_back(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
+    spectrum: torch.Tensor = _wiener_filter(_transfer(psf), noise_to_signal) * torch.fft.fft2(image)
+    return spectrum.real
+
+
+def _of_a_shifted_spectrum(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
+    return _filtered(image, _wiener_filter(torch.fft.fftshift(_transfer(psf)), noise_to_signal))
+
+
+def _of_two_shifted_spectra(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
+    spectrum = _wiener_filter(_transfer(psf), noise_to_signal) * torch.fft.fft2(image)
+    restored: torch.Tensor = torch.fft.ifft2(torch.fft.fftshift(spectrum))
+    return restored.real
+
+
 def _half_spectra_of_even_width(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
     transfer = torch.fft.rfft2(torch.fft.ifftshift(psf))
     restored: torch.Tensor = torch.fft.irfft2(_wiener_filter(transfer, noise_to_signal) * torch.fft.rfft2(image))
@@ -141,6 +156,11 @@ wiener = Exercise(
             "H* alone blurs the image a second time, turned round: that is Hᵀy. Divide by |H|² + λ.",
         ),
         Mistake(
+            lambda image, psf, ratio: _wiener(image, psf, 1 / ratio),
+            "You added 1/λ, the ratio of signal to noise. λ is `noise_to_signal` itself: the more noise, the larger, "
+            "and the more it holds back.",
+        ),
+        Mistake(
             lambda image, psf, ratio: _wiener(image, psf, ratio**2),
             "You squared the ratio of noise to signal. It is already one of powers: add it as it is.",
         ),
@@ -153,6 +173,27 @@ wiener = Exercise(
             lambda image, psf, ratio: _wiener(image, torch.fft.fftshift(psf), ratio),
             "The filter is right, but the image is moved by half its size: the PSF has its centre in the middle, and "
             "an FFT counts places from index 0. Bring it there: `torch.fft.ifftshift(psf)`.",
+        ),
+        Mistake(
+            lambda *a: torch.fft.fftshift(_wiener(*a)),
+            "The image is restored, and then an `fftshift` at the end has moved it by half its size. The PSF alone "
+            "needs a shift, before its transform; the image never had its centre elsewhere.",
+        ),
+        Mistake(
+            _of_a_shifted_spectrum,
+            "Your spectrum of the PSF has frequency 0 in its middle, as after an `fftshift` for a picture, and that of "
+            "the image has it at index 0. So each frequency gets the factor of another. Leave this shift out.",
+        ),
+        Mistake(
+            _of_two_shifted_spectra,
+            "The product is right, but it went back with frequency 0 in its middle: an `fftshift` was left in, and "
+            "each pixel is multiplied by a fine grating. `ifft2` expects frequency 0 at index 0: undo the shift by "
+            "`ifftshift`, or leave both out.",
+        ),
+        Mistake(
+            _without_the_way_back,
+            "That is the spectrum of the restored image, not yet the image. Transform it back: `torch.fft.ifft2`, "
+            "and then `.real`.",
         ),
         Mistake(
             _half_spectra_of_even_width,
@@ -179,15 +220,16 @@ wiener = Exercise(
 
 
 def _draw_tiles(rng: torch.Generator) -> Case:
-    """Return two tiles, one of points on a background, one in which no photon was counted; all float64."""
+    """Return a tile of points on a background, one of less than a photon a pixel, and one without any; all float64."""
     shape = (32, 36)
     blur = deconvolution.Blur(_comet(shape, rng), shape, boundary="circular")
     bright = 2.0 + 200 * torch.rand(shape, generator=rng, dtype=torch.float64) ** 8
-    background = _uniform(rng, 30, 60)
-    counts = torch.poisson(blur(bright) + background, generator=rng).clamp(min=1)
+    behind = torch.tensor([_uniform(rng, 30, 60), 0.1, 0.0], dtype=torch.float64).reshape(3, 1, 1)
+    counts = torch.poisson(blur(bright) + behind[0], generator=rng).clamp(min=1)
+    dim = torch.poisson(torch.full(shape, 0.5, dtype=torch.float64), generator=rng)
     guess = 5 + 30 * torch.rand(shape, generator=rng, dtype=torch.float64)
-    estimate, image = (torch.stack([tile, torch.zeros_like(tile)]) for tile in (guess, counts))
-    behind = torch.tensor([background, 0.0], dtype=torch.float64).reshape(2, 1, 1)
+    image = torch.stack([counts, dim, torch.zeros_like(dim)])
+    estimate = torch.stack([guess, guess / 60, torch.zeros_like(guess)])
     arguments = (estimate, image, blur, behind)
     return Case(arguments, _step(*arguments))
 
@@ -218,6 +260,12 @@ richardson_lucy_step = Exercise(
             lambda x, y, blur, b: x * blur.adjoint(y / (blur(x) + b)),
             "Right wherever there is light. But in the dark tile nothing was counted and nothing is expected: 0/0 is "
             "NaN, and with it every voxel is lost. Keep the expected photons above 0, as with `.clamp(min=1e-6)`.",
+        ),
+        Mistake(
+            lambda x, y, blur, b: x * blur.adjoint(y / (blur(x) + b).clamp(min=1)),
+            "Right where more than one photon is expected in a pixel. In the dim tile less than one is, and "
+            "`clamp(min=1)` made it one: the estimate there comes out too small. The clamp is only to keep 0 out: "
+            "take a far smaller number, such as 1e-6.",
         ),
         Mistake(
             lambda x, y, blur, b: x * blur(_share(y, blur(x) + b)),
@@ -290,6 +338,8 @@ richardson_lucy_step = Exercise(
 # when to stop, without the truth ------------------------------------------------------------------------
 
 MOST_ITERATIONS = 120
+USUAL_NUMBERS = (10, 30, 100)
+"""Iterations that people do, whatever the image."""
 ALLOWED = 1.05
 """NRMSE that passes, relative to the least that any number of iterations reaches."""
 
@@ -331,6 +381,10 @@ def _most_probable(photons: torch.Tensor, judges: torch.Tensor, psf: torch.Tenso
     return scores.index(max(scores))
 
 
+def _of_the_accelerated_method(counts: torch.Tensor, psf: torch.Tensor, most_iterations: int) -> int:
+    return deconvolution.automatic_stop(counts, psf, most_iterations=most_iterations, rng=0).iterations
+
+
 def _stop_by_held_out_photons(counts: torch.Tensor, psf: torch.Tensor, most_iterations: int) -> int:
     seen, held_out = noise.split_photons(counts, fraction=0.5, rng=0)
     return _most_probable(seen, held_out, psf, most_iterations)
@@ -343,8 +397,9 @@ stop_blind = Exercise(
         Mistake(
             lambda counts, psf, most_iterations: most_iterations,
             "You went on to the last iteration or nearly so. If the photons that judge are those the estimate was made "
-            "from, each iteration pleases them better, down to their noise. Split the photons, restore one half and "
-            "let the other half judge.",
+            "from, each iteration pleases them better, down to their noise. To divide the counts by 2 is no split: "
+            "both halves have the same noise. Toss a coin for each photon (binomial thinning, "
+            "`noise.split_photons`), restore what fell on one side, and let the other side judge.",
         ),
         Mistake(
             lambda counts, psf, most_iterations: 1,
@@ -355,7 +410,22 @@ stop_blind = Exercise(
             lambda counts, psf, most_iterations: 0,
             "You stopped before the first iteration every time: by your measure nothing is better than an even grey. "
             "Compare the judging photons with the blurred estimate, scaled to their number, and take the best score: "
-            "is it the largest (likelihood) or the smallest (error)?",
+            "is it the largest (likelihood) or the smallest (error)? And what does index 0 of your list stand for: "
+            "`callback` is called first *after* an iteration, `stop` *before*.",
+        ),
+        *(
+            Mistake(
+                lambda counts, psf, most_iterations, number=number: number,
+                f"You stop each image after {number} iterations or nearly so. What is right for a bright image of fine "
+                "lines is far too many for a dim one, and the other way round. Let photons of the image itself decide.",
+            )
+            for number in USUAL_NUMBERS
+        ),
+        Mistake(
+            _of_the_accelerated_method,
+            "That is the number of `automatic_stop`, which counts *accelerated* iterations; plain Richardson-Lucy "
+            "needs two to three times as many. Give it the method that you ask about: "
+            "`method=deconvolution.richardson_lucy`.",
         ),
     ),
     relative_tolerance=0.0,
@@ -436,6 +506,11 @@ def _diagnose(image: torch.Tensor, restorations: torch.Tensor, residuals: torch.
     return right, index, aperture, shifted
 
 
+def _by_residual(residuals: torch.Tensor) -> tuple[int, ...]:
+    """Return the places in the order of their residuals, the smallest first."""
+    return tuple((residuals**2).mean(dim=(1, 2, 3)).argsort().tolist())
+
+
 diagnose_psf = Exercise(
     draw=_draw_restorations,
     solution=_diagnose,
@@ -458,8 +533,15 @@ diagnose_psf = Exercise(
         ),
         Mistake(
             lambda *a: tuple(_diagnose(*a)[i] for i in (2, 1, 0, 3)),
-            "Right PSF and wrong NA have changed places. With too low an NA the PSF is broader than the image's finest "
-            "parts, and cannot explain them: its residual is the larger of the two.",
+            "Right PSF and wrong NA have changed places: did you take the larger residual for the better one? The "
+            "smaller it is, the better a PSF explains the image. With too low an NA the PSF is broader than the "
+            "finest parts of the image, and cannot explain them: its residual is the larger of the two.",
+        ),
+        Mistake(
+            lambda image, restorations, residuals: _by_residual(residuals),
+            "You put the four in the order of their residuals. That order alone tells neither a shift, which leaves "
+            "no trace in it, nor a wrong index from a wrong NA. Find the shift by the place of the beads and the index "
+            "by their shape along z; only between the last two does the residual decide.",
         ),
         Mistake(
             lambda *a: tuple(place + 1 for place in _diagnose(*a)),

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 
 from course_lib.plotting._figure import new_figure, to_finite_numpy
@@ -96,6 +97,7 @@ def show_images(
     value_range: tuple[float, float] | None = None,
     columns: int | None = None,
     color_map: str = "gray",
+    below_color: str | None = None,
 ) -> Figure:
     """Show images in rows, all on one scale of brightness, with scale bars and one colour bar.
 
@@ -118,6 +120,8 @@ def show_images(
         Images in a row; by default up to 4.
     color_map : str
         Name of a colour map of matplotlib; "gray" and "magma" read well in grey.
+    below_color : str, optional
+        Colour of what lies below `value_range`, to make it stand out; by default that of the darkest.
 
     Returns
     -------
@@ -142,12 +146,15 @@ def show_images(
         raise ValueError(f"columns is {columns}, but must be at least 1: it is the number of images in a row.")
     if color_map not in matplotlib.colormaps:
         raise ValueError(f"color_map {color_map!r} is not one of matplotlib's: pass 'gray', 'magma' or 'viridis'.")
+    if below_color is not None and not is_color_like(below_color):
+        raise ValueError(f"below_color {below_color!r} is no colour of matplotlib: pass 'orange' or '#d97b06'.")
     low, high = _limits(arrays, value_range)
     sizes = _pixel_sizes(pixel_size_um)
     down, right = sizes or (1.0, 1.0)
+    colors = matplotlib.colormaps[color_map].with_extremes(under=below_color)
     figure, panels = _grid(arrays, columns or _balanced_columns(len(arrays)), down / right, bool(titles))
     for axes, array, title in zip(panels, arrays, titles or [""] * len(arrays), strict=True):
-        picture = axes.imshow(array, cmap=color_map, vmin=low, vmax=high, aspect=down / right)
+        picture = axes.imshow(array, cmap=colors, vmin=low, vmax=high, aspect=down / right)
         axes.set_title(title)
         axes.grid(visible=False)
         if sizes:

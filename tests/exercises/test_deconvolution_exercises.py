@@ -239,3 +239,115 @@ def test_places_of_the_beads_tell_the_shift_as_well(seed):
         return torch.tensor([right, index, aperture, shifted])
 
     assert diagnose_psf.check(by_brightest_columns, rng=seed).status == "passed"
+
+
+# as a student would write it ------------------------------------------------------------------------------
+
+
+def forgot_the_way_back(image, psf, noise_to_signal):
+    transfer = torch.fft.fft2(torch.fft.ifftshift(psf))
+    return (transfer.conj() / (transfer.abs() ** 2 + noise_to_signal) * torch.fft.fft2(image)).real
+
+
+def shifted_the_spectrum_of_the_psf(image, psf, noise_to_signal):
+    transfer = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(psf)))
+    return torch.fft.ifft2(transfer.conj() / (transfer.abs() ** 2 + noise_to_signal) * torch.fft.fft2(image)).real
+
+
+def shifted_both_spectra(image, psf, noise_to_signal):
+    transfer = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(psf)))
+    seen = torch.fft.fftshift(torch.fft.fft2(image))
+    return torch.fft.ifft2(transfer.conj() / (transfer.abs() ** 2 + noise_to_signal) * seen).real
+
+
+def shifted_the_result(image, psf, noise_to_signal):
+    return torch.fft.fftshift(with_half_spectra(image, psf, noise_to_signal))
+
+
+def turned_the_ratio_round(image, psf, noise_to_signal):
+    return with_half_spectra(image, psf, 1 / noise_to_signal)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (forgot_the_way_back, "Transform it back: `torch.fft.ifft2`"),
+        (shifted_the_spectrum_of_the_psf, "each frequency gets the factor of another"),
+        (shifted_both_spectra, "each pixel is multiplied by a fine grating"),
+        (shifted_the_result, "an `fftshift` at the end has moved it"),
+        (turned_the_ratio_round, "You added 1/λ, the ratio of signal to noise"),
+    ],
+)
+def test_slips_with_transforms_get_their_own_hint(answer, words, seed):
+    feedback = wiener.check(answer, rng=seed)
+    assert feedback.status == "hint"
+    assert words in feedback.message
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_clamp_at_one_photon_is_told_from_one_at_nearly_none(seed):
+    def clamped(estimate, image, blur, background, least):
+        return estimate * blur.adjoint(image / (blur(estimate) + background).clamp(min=least))
+
+    feedback = richardson_lucy_step.check(lambda *a: clamped(*a, 1), rng=seed)
+    assert feedback.status == "hint"
+    assert "`clamp(min=1)` made it one" in feedback.message
+    assert richardson_lucy_step.check(lambda *a: clamped(*a, 1e-6), rng=seed).status == "passed"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_accelerated_iterations_are_told_from_plain_ones(seed):
+    feedback = stop_blind.check(lambda c, p, n: deconvolution.automatic_stop(c, p, rng=0).iterations, rng=seed)
+    assert feedback.status == "hint"
+    assert "which counts *accelerated* iterations" in feedback.message
+    plain = stop_blind.check(
+        lambda c, p, n: (
+            deconvolution.automatic_stop(
+                c, p, method=deconvolution.richardson_lucy, most_iterations=n, splits=4, rng=0
+            ).iterations
+        ),
+        rng=seed,
+    )
+    assert plain.status == "passed"
+
+
+def test_counts_divided_by_two_are_no_split():
+    def halved(counts, psf, most_iterations):
+        return best(counts / 2, counts / 2, psf, most_iterations, misfit=deviance_of_halves)
+
+    feedback = stop_blind.check(halved, rng=0)
+    assert feedback.status == "hint"
+    assert "To divide the counts by 2 is no split" in feedback.message
+
+
+def deviance_of_halves(judges, mean):
+    return mean - torch.xlogy(judges, mean)
+
+
+def test_an_index_that_starts_after_the_first_iteration_is_recognised():
+    def off_by_one(counts, psf, most_iterations):
+        seen, held_out = noise.split_photons(counts, fraction=0.9, rng=0)
+        blur, inner, misfits = optics.Convolution(psf, counts.shape), slice(7, -7), []
+
+        def keep(_number, estimate):
+            misfits.append(float(((held_out - blur(estimate.contiguous()))[inner, inner] ** 2).sum()))
+
+        deconvolution.richardson_lucy(seen, psf, iterations=most_iterations, callback=keep)
+        return misfits.index(min(misfits))
+
+    feedback = stop_blind.check(off_by_one, rng=0)
+    assert feedback.status == "hint"
+    assert "what does index 0 of your list stand for" in feedback.message
+
+
+@pytest.mark.parametrize(
+    ("reverse", "words"), [(False, "That order alone"), (True, "did you take the larger residual for the better one?")]
+)
+def test_the_order_of_the_residuals_alone_does_not_pass(reverse, words):
+    def ranked(image, restorations, residuals):
+        return sorted(range(4), key=lambda i: float(residuals[i].std()), reverse=reverse)
+
+    feedback = diagnose_psf.check(ranked, rng=0)
+    assert feedback.status == "hint"
+    assert words in feedback.message

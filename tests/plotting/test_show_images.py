@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 
 from course_lib.plotting import show_images
 
@@ -69,6 +70,16 @@ def test_the_colour_bar_tells_of_values_beyond_the_range(value_range, extend):
     assert panels(figure)[-1].images[0].colorbar.extend == extend
 
 
+@pytest.mark.parametrize(("below_color", "drawn"), [("orange", to_rgba("orange")), (None, (0, 0, 0, 1))])
+def test_what_lies_below_the_range_stands_out_if_asked(below_color, drawn):
+    (axes,) = panels(show_images(images[0], value_range=(5, 500), below_color=below_color))
+    picture = axes.images[0]
+    colors = picture.to_rgba(picture.get_array())
+    assert (colors[images[0] < 5] == drawn).all()
+    assert not (colors[images[0] > 10] == drawn).all(axis=-1).any()
+    assert (colors[images[0] >= 500] == 1).all()
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -116,6 +127,7 @@ def test_complex_images_are_refused():
         ({"titles": ["one"]}, "there are 1 titles for 3 images: pass one for each"),
         ({"columns": 0}, "columns is 0, but must be at least 1"),
         ({"color_map": "grey-ish"}, "color_map 'grey-ish' is not one of matplotlib's: pass 'gray'"),
+        ({"below_color": "orange-ish"}, "below_color 'orange-ish' is no colour of matplotlib: pass 'orange'"),
         ({"value_range": (3, 3)}, r"value_range is \(3, 3\), but must be two finite numbers, the lower first"),
         ({"value_range": (0, np.nan)}, r"value_range is \(0, nan\), but must be two finite"),
         ({"pixel_size_um": 0}, "pixel_size_um is 0 µm, but must be from"),
