@@ -49,6 +49,8 @@ TELLS_NOTHING = 0.01
 CELLS_PER_E = 6
 """Classes of frequency and of |H|² + ε² for each factor of e: frequencies of one class are averaged."""
 CELLS_OF_TRANSFER = 6 * 10
+LARGEST_RATIO = 1e12
+"""Next to |H|², which is 1 at most, it leaves nothing; where an object has no detail at all, float32 would overflow."""
 LARGEST_MOVE, SMALLEST_MOVE, MOVES = 1.0, 1e-4, 60
 """Steps of Fisher scoring in log a and p: the most that one may go, where it ends, and after how many at the latest."""
 
@@ -173,7 +175,7 @@ def _likeliest(power: torch.Tensor, transfer: torch.Tensor, logarithm: torch.Ten
     mean = passed * torch.exp(height[:, None] + slope[:, None] * abscissa) + 1
     unlikeliness = (count * (mean.log() + power / mean)).sum(1)
     best = int((unlikeliness <= unlikeliness.min() + TELLS_NOTHING).nonzero()[0])
-    ratio = torch.exp(-(height[best] + slope[best] * logarithm)) + errors[best]
+    ratio = torch.exp(-(height[best] + slope[best] * logarithm)).clamp(max=LARGEST_RATIO) + errors[best]
     ratio.view(-1)[0] = 0
     return ratio
 

@@ -187,6 +187,19 @@ def test_no_object_is_taken_to_have_more_power_at_higher_frequencies() -> None:
     torch.testing.assert_close(ratio, ratio[0].expand(ratio.shape))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("mean", [100.0, 1e8])
+def test_the_ratio_of_an_object_without_detail_is_finite(dtype: torch.dtype, mean: float) -> None:
+    wave = torch.cos(2 * math.pi * torch.arange(64) / 64).expand(64, 64)
+    image, psf = (mean * (1 + 0.9 * wave)).to(dtype), gaussian((9, 9), 1.5).to(dtype)
+    ratio = estimate_noise_to_signal(image, psf, boundary="circular")
+    assert bool(torch.isfinite(ratio).all())
+    restored = wiener(image, psf, noise_to_signal=ratio, boundary="circular")
+    torch.testing.assert_close(restored, wiener(image, psf, boundary="circular"), rtol=0, atol=0)
+    transfer = float(Blur(psf, (64, 64), boundary="circular").transfer[0, 1].abs())
+    torch.testing.assert_close(restored, (mean * (1 + 0.9 / transfer * wave)).to(dtype), rtol=0, atol=1e-3 * mean)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_where_all_passes_the_smallest_error_of_the_transfer_is_taken(seed: int) -> None:
     """For a PSF of one voxel all are equally likely, and rounding would choose one."""
