@@ -112,6 +112,9 @@ def automatic_stop(
     `noise.Camera.to_electrons`. Read noise is not split: add its variance, ``read_noise_e**2``, to both image and
     background, and clamp the image at 0, so that mean and variance are equal again, as they are for photons.
 
+    `accelerated_richardson_lucy` shows its rule where the next step begins, so that the score of :math:`k` iterations
+    is that of a point a little further on; what is returned is the estimate after the number found.
+
     Examples
     --------
     >>> image = torch.full((64, 64), 20.0)

@@ -201,13 +201,12 @@ def _stream_scipy(
 
     The conjugate of the transfer need not be kept: with the opposite sign in all transforms, the transfer acts as such.
     The threads are not torch's, which wait busily for more work and hold up those of the transforms along z; a grid of
-    one part is done by one thread, sooner than others would start. In 2D the first axis is y, and there is nothing
-    between it and x.
+    one part needs none. In 2D the first axis is y, and there is nothing between it and x.
     """
     from scipy import fft
 
     planes = max(1, PART // math.prod((*batch, *grid[1:])))
-    workers = 1 if planes >= grid[0] else torch.get_num_threads()
+    workers = torch.get_num_threads()
     real, forth, back, real_back = (
         (fft.ihfft, fft.ifft, fft.fft, fft.hfft) if conjugate else (fft.rfft, fft.fft, fft.ifft, fft.irfft)
     )
@@ -233,7 +232,7 @@ def _stream_scipy(
             for i in range(0, length, planes)
         ]
 
-    with nullcontext() if workers == 1 else ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(workers) if planes < grid[0] else nullcontext() as threads:
         each = threads.map if threads else map
         deque(each(enter, parts(given[0])), maxlen=0)
         spectrum = forth(spectrum, n=grid[0], axis=outer, overwrite_x=True, workers=workers)

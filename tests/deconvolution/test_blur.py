@@ -234,7 +234,7 @@ def test_an_image_elsewhere() -> None:
 
 def test_an_unknown_boundary() -> None:
     with pytest.raises(ValueError, match=r"boundary is 'reflect', but must be 'linear' .* or 'circular'"):
-        Blur(torch.ones(1, 1), (4, 4), boundary="reflect")  # type: ignore[arg-type]
+        Blur(torch.ones(1, 1), (4, 4), boundary="reflect")
 
 
 def test_a_circular_psf_larger_than_the_image() -> None:

@@ -188,4 +188,4 @@ def test_an_image_may_be_negative() -> None:
 )
 def test_a_bad_input_is_told(keywords: dict[str, float | str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        jansson_van_cittert(torch.ones(6, 7), torch.ones(3, 3) / 9, **keywords)  # type: ignore[arg-type]
+        jansson_van_cittert(torch.ones(6, 7), torch.ones(3, 3) / 9, **keywords)

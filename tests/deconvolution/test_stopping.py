@@ -281,7 +281,7 @@ def test_all_photons_are_restored_for_the_number_found() -> None:
     assert torch.equal(again.scores, result.scores)
     assert torch.equal(again.restored, result.restored)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.iterations = 3  # type: ignore[misc]
+        result.iterations = 3
 
 
 def test_other_methods_can_be_stopped() -> None:
