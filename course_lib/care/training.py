@@ -1,0 +1,219 @@
+"""Train a network that makes a noisy image look like a clean one: content-aware image restoration.
+
+References
+----------
+.. [1] M. Weigert et al., "Content-aware image restoration: pushing the limits of fluorescence microscopy", Nature
+   Methods 15, 1090-1097 (2018), doi:10.1038/s41592-018-0216-7.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+
+import torch
+from torch import nn
+
+from course_lib import devices
+from course_lib.care.losses import LOSSES
+from course_lib.care.pairs import Pair
+from course_lib.images import Normalization, PercentileNormalization
+from course_lib.networks import (
+    EpochRecord,
+    Model,
+    Patches,
+    TrainingConfig,
+    UNet,
+    UNetConfig,
+    fit,
+    random_views,
+    split_regions,
+)
+from course_lib.parameters import Parameters, parameter
+from course_lib.seeding import generator
+
+__all__ = ["Config", "train"]
+
+Batch = tuple[torch.Tensor, ...]
+
+
+class Config(Parameters):
+    """What a CARE network is, and which patches it sees.
+
+    Examples
+    --------
+    >>> Config(loss="mse").depth
+    2
+    """
+
+    patch_side: int = parameter(default=64, meaning="rows and columns of a patch", unit="pixels", minimum=8)
+    patch_planes: int = parameter(default=16, meaning="planes of a patch of a stack", minimum=2)
+    depth: int = parameter(default=2, meaning="how often the network halves the grid", minimum=1, maximum=6)
+    base_channels: int = parameter(default=32, meaning="features on the finest grid", minimum=1)
+    planes_halved: int = parameter(default=2, meaning="how often, at most, the planes are halved, too", minimum=0)
+    loss: str = parameter(default="mae", meaning="what being wrong costs", choices=("mae", "mse", "probabilistic"))
+    learns: str = parameter(default="the change", meaning="what the network gives", choices=("the image", "the change"))
+    foreground_share: float = parameter(
+        default=0.0, meaning="leaves out dark patches: 0 none, 1 all but the brightest", minimum=0, maximum=1
+    )
+    validation_share: float = parameter(
+        default=0.1, meaning="of the images, or of each image, that is kept apart", minimum=0.01, maximum=0.5
+    )
+
+
+class _Restoration:
+    """Learns targets from images, both normalized, patch by patch."""
+
+    def __init__(self, training: Patches, validation: Patches, model: Model, *, loss: str) -> None:
+        self.training, self.validation, self.loss_of = training, validation, LOSSES[loss]
+        self.normalizations = (model.input_normalization, model.output_normalization)
+        sides = training.patch_shape
+        self.turn = sides[-1] == sides[-2]
+
+    def _normalized(self, batch: Batch) -> Batch:
+        return tuple(
+            torch.stack([one.apply(channel) for one, channel in zip(each, images.unbind(1), strict=True)], dim=1)
+            for images, each in zip(batch, self.normalizations, strict=True)
+        )
+
+    def training_batch(self, count: int, *, rng: torch.Generator, rank: int, ranks: int) -> Batch:
+        drawn = self._normalized(self.training.draw(count, rng=rng, rank=rank, ranks=ranks))
+        return random_views(drawn, rng=rng, turn=self.turn, flip_planes=False, rank=rank, ranks=ranks)
+
+    def validation_batches(self, batch_size: int, *, rank: int, ranks: int) -> Iterator[Batch]:
+        for batch in self.validation.each(batch_size, rank=rank, ranks=ranks):
+            yield self._normalized(batch)
+
+    def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        image, target = batch
+        return self.loss_of(network(image), target)
+
+
+def train(
+    pairs: Sequence[Pair],
+    config: Config | None = None,
+    training: TrainingConfig | None = None,
+    *,
+    rng: int | torch.Generator | None,
+    device: str | torch.device = "auto",
+    state_path: str | os.PathLike[str] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    progress: bool = True,
+) -> Model:
+    """Train a network on pairs of a noisy and a clean image.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        All of the same channels and dimensions. Of five or more, whole pairs are kept apart for validation; of fewer,
+        one end of each. Use `Pair.matched` where doses differ.
+    config : Config, optional
+        The network and its patches.
+    training : TrainingConfig, optional
+        How long and how fast.
+    rng : int, torch.Generator or None
+        Seed of the split, the first weights and all draws.
+    device, state_path, on_epoch, progress
+        See `course_lib.networks.fit`.
+
+    Returns
+    -------
+    Model
+        On the CPU. A probabilistic model gives, for each channel, the mean, and then, for each, the mean absolute error
+        that it expects.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair, pairs differ in channels or dimensions, or an image is too small for its patches.
+
+    Examples
+    --------
+    >>> from course_lib import care, samples
+    >>> counts = torch.poisson(30 * samples.filaments((64, 128), voxel_size_um=(0.1, 0.1), count=30, rng=0))
+    >>> pair = care.thinned_pair(counts[None], fraction=0.2, rng=0).matched()
+    >>> model = train(
+    ...     [pair],
+    ...     Config(patch_side=32, base_channels=4, depth=1),
+    ...     TrainingConfig(epochs=1, steps_per_epoch=2, batch_size=2),
+    ...     rng=0,
+    ...     device="cpu",
+    ...     progress=False,
+    ... )
+    >>> model.predict(pair.image[0], device="cpu").shape
+    torch.Size([64, 128])
+    """
+    config, training = config or Config(), training or TrainingConfig()
+    where, draw = devices.resolve(device), generator(rng)
+    first = _check(pairs)
+    sides = first.image.shape[1:]
+    patch_shape = (config.patch_side,) * 2 if len(sides) == 2 else (config.patch_planes, *(config.patch_side,) * 2)
+    learned, kept = split_regions(
+        [tuple(pair.image.shape[1:]) for pair in pairs],
+        patch_shape=patch_shape,
+        validation_share=config.validation_share,
+        rng=draw,
+    )
+    model = Model(
+        network=UNet(_network_config(first, config), rng=draw),
+        method="care",
+        input_normalization=_normalizations([pair.image for pair in pairs]),
+        output_normalization=_normalizations([pair.target for pair in pairs]),
+        settings={"care": asdict(config), "training": asdict(training), "pairs": len(pairs)},
+    )
+    images = [(pair.image.to(where), pair.target.to(where)) for pair in pairs]
+    task = _Restoration(
+        Patches(images, learned, patch_shape=patch_shape, foreground_share=config.foreground_share, device=where),
+        Patches(images, kept, patch_shape=patch_shape, device=where),
+        model,
+        loss=config.loss,
+    )
+    history = fit(
+        model.network,
+        task,
+        training,
+        rng=draw,
+        device=where,
+        state_path=state_path,
+        on_epoch=on_epoch,
+        progress=progress,
+    )
+    return replace(model, history=history)
+
+
+def _check(pairs: Sequence[Pair]) -> Pair:
+    """Return the first pair, after a look at the others."""
+    if not pairs:
+        raise ValueError("there is no pair to learn from: give at least one.")
+    first = pairs[0]
+    for index, pair in enumerate(pairs):
+        for name in ("image", "target"):
+            one, like = getattr(pair, name), getattr(first, name)
+            if one.ndim != like.ndim or one.shape[0] != like.shape[0]:
+                raise ValueError(
+                    f"the {name} of pair {index} has shape {tuple(one.shape)}, that of the first {tuple(like.shape)}: "
+                    f"all need the same channels and the same number of axes, (C, [Z,] Y, X)."
+                )
+    if first.image.ndim == 4 and first.image.shape[1] == 1:
+        raise ValueError("the images are stacks of 1 plane: give planes, (C, Y, X), to train a 2D network.")
+    return first
+
+
+def _network_config(pair: Pair, config: Config) -> UNetConfig:
+    return UNetConfig(
+        dimensions=pair.image.ndim - 1,
+        in_channels=pair.image.shape[0],
+        out_channels=pair.target.shape[0],
+        depth=config.depth,
+        base_channels=config.base_channels,
+        planes_halved=config.planes_halved,
+        learns=config.learns,
+        gives="values and errors" if config.loss == "probabilistic" else "values",
+    )
+
+
+def _normalizations(images: Sequence[torch.Tensor]) -> tuple[Normalization, ...]:
+    """Return one normalization a channel, fitted to all images together."""
+    channels = zip(*(image.unbind(0) for image in images), strict=True)
+    return tuple(
+        PercentileNormalization().fit(torch.cat([one.reshape(1, -1) for one in channel], dim=1)) for channel in channels
+    )

@@ -1,0 +1,26 @@
+"""The engine that learned methods share: U-Net, patches, training, tiles, and models on disk."""
+
+from course_lib.networks.augmentation import random_views
+from course_lib.networks.model import Model
+from course_lib.networks.patches import Patches, Region, split_regions
+from course_lib.networks.tiling import default_tile, predict_tiles
+from course_lib.networks.training import EpochRecord, Task, TrainingConfig, TrainingError, fit, precision_for
+from course_lib.networks.unet import UNet, UNetConfig
+
+__all__ = [
+    "EpochRecord",
+    "Model",
+    "Patches",
+    "Region",
+    "Task",
+    "TrainingConfig",
+    "TrainingError",
+    "UNet",
+    "UNetConfig",
+    "default_tile",
+    "fit",
+    "precision_for",
+    "predict_tiles",
+    "random_views",
+    "split_regions",
+]

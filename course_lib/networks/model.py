@@ -1,0 +1,355 @@
+"""A trained model: weights, and all that is needed to use them rightly a year later.
+
+Weights alone are useless without the network's shape, and misleading without the normalization that the training used.
+So a model's file holds these three, the settings and the history of the training, and the version of the library that
+wrote it. It is read without executing anything in it (``weights_only=True``).
+"""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+
+from course_lib import devices
+from course_lib.axes import check_spatial
+from course_lib.images import Normalization, PercentileNormalization
+from course_lib.networks._files import load_tensors, save_tensors
+from course_lib.networks.tiling import predict_tiles
+from course_lib.networks.training import EpochRecord, precision_for
+from course_lib.networks.unet import UNet, UNetConfig
+
+__all__ = ["FORMAT", "Model"]
+
+Each = tuple[Normalization, ...]
+
+FORMAT = 1
+"""Number of the layout of the file; it grows when an older library could not read the newer layout."""
+
+FARTHEST_BACKGROUND = 0.2
+"""An image's dark pixels may differ from the training's by so much of the training's contrast, before it is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network that knows its units.
+
+    Attributes
+    ----------
+    network : UNet
+        With its trained weights.
+    method : str
+        Who trained it, for example ``"care"``.
+    input_normalization, output_normalization : tuple of Normalization
+        One for each channel: what becomes 0 and 1 on the way in, and what 0 and 1 become on the way out.
+    settings : dict
+        Settings of the training, and where its images came from: plain numbers and words.
+    history : tuple of EpochRecord
+        What each epoch brought.
+
+    Examples
+    --------
+    >>> network = UNet(UNetConfig(base_channels=4, depth=1), rng=0)
+    >>> plain = Normalization(offset=0.0, scale=1.0)
+    >>> model = Model(network=network, method="example", input_normalization=(plain,), output_normalization=(plain,))
+    >>> model.predict(torch.zeros(3, 33, 50)).shape
+    torch.Size([3, 33, 50])
+    """
+
+    network: UNet
+    method: str
+    input_normalization: tuple[Normalization, ...]
+    output_normalization: tuple[Normalization, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[EpochRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that each channel has its normalization."""
+        config = self.network.config
+        for name, given, channels in (
+            ("input_normalization", self.input_normalization, config.in_channels),
+            ("output_normalization", self.output_normalization, config.out_channels),
+        ):
+            if len(given) != channels:
+                raise ValueError(f"{name} has {len(given)} entries, but the network has {channels} such channels.")
+
+    def predict(
+        self,
+        image: torch.Tensor,
+        *,
+        normalization: Literal["training", "image"] = "training",
+        tile: Sequence[int] | None = None,
+        batch_size: int = 1,
+        views: Literal[1, 8] = 1,
+        device: str | torch.device = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+        progress: bool = False,
+    ) -> torch.Tensor:
+        """Return the network's answer for images of any size.
+
+        Parameters
+        ----------
+        image : torch.Tensor
+            Shape (..., [Z,] Y, X) for a network of one channel, else (..., C, [Z,] Y, X).
+        normalization : {"training", "image"}
+            ``"training"`` takes the image to be in the training's unit, and warns where its background is not.
+            ``"image"`` fits each image's own percentiles to those of the training: the answer follows any change of
+            offset and gain, but a field that is brighter or darker than the training's becomes just as bright.
+        tile, batch_size, views, progress
+            See `predict_tiles`.
+        device : str or torch.device
+            Where to compute.
+        precision : {"float32", "bfloat16", "auto"}
+            bfloat16 is faster where the processor has it, and exact to about 1 % of the contrast.
+
+        Returns
+        -------
+        torch.Tensor
+            On the CPU, float32, with the axes of `image`; C as many as the network gives.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If axes, channels or values do not fit.
+        """
+        channels = self.network.config.out_channels
+        answers = self._answers(
+            image,
+            normalization=normalization,
+            tile=tile,
+            batch_size=batch_size,
+            views=views,
+            device=device,
+            precision=precision,
+            progress=progress,
+        )
+        return self._like(image, answers[:, :channels])
+
+    def predict_with_errors(
+        self,
+        image: torch.Tensor,
+        *,
+        normalization: Literal["training", "image"] = "training",
+        tile: Sequence[int] | None = None,
+        batch_size: int = 1,
+        views: Literal[1, 8] = 1,
+        device: str | torch.device = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+        progress: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the answer, and the mean absolute error that the network expects of each of its values.
+
+        The parameters are those of `predict`.
+
+        Raises
+        ------
+        ValueError
+            If the network does not tell its errors.
+        """
+        if self.network.config.gives == "values":
+            raise ValueError(
+                "this network gives no errors: train it with the probabilistic loss, or train an ensemble."
+            )
+        channels = self.network.config.out_channels
+        answers = self._answers(
+            image,
+            normalization=normalization,
+            tile=tile,
+            batch_size=batch_size,
+            views=views,
+            device=device,
+            precision=precision,
+            progress=progress,
+        )
+        return self._like(image, answers[:, :channels]), self._like(image, answers[:, channels:])
+
+    def _answers(
+        self,
+        image: torch.Tensor,
+        *,
+        normalization: Literal["training", "image"],
+        tile: Sequence[int] | None,
+        batch_size: int,
+        views: Literal[1, 8],
+        device: str | torch.device,
+        precision: Literal["auto", "float32", "bfloat16"],
+        progress: bool,
+    ) -> torch.Tensor:
+        """Return all that the network gives, (N, C, [Z,] Y, X), N for all leading axes together."""
+        config = self.network.config
+        frames = self._frames(image)
+        if normalization not in ("training", "image"):
+            raise ValueError(f"normalization is {normalization!r}, but must be 'training' or 'image'.")
+        where = devices.resolve(device)
+        self.network.to(where)
+        sides = tuple(frames.shape[2:])
+        outputs = config.out_channels * (2 if config.gives == "values and errors" else 1)
+        answers = torch.empty((len(frames), outputs, *sides))
+        for frame, answer in zip(frames, answers, strict=True):
+            into, out_of = self._normalizations_for(frame, normalization)
+            if config.gives == "values and errors":
+                out_of = (*out_of, *(Normalization(offset=0.0, scale=one.scale) for one in out_of))
+
+            def read(place: tuple[slice, ...], frame: torch.Tensor = frame, into: Each = into) -> torch.Tensor:
+                return torch.stack(
+                    [
+                        one.apply(channel)
+                        for channel, one in zip(frame[(slice(None), *place)].float(), into, strict=True)
+                    ]
+                )
+
+            def write(
+                place: tuple[slice, ...], values: torch.Tensor, answer: torch.Tensor = answer, out_of: Each = out_of
+            ) -> None:
+                for channel, one, value in zip(answer, out_of, values, strict=True):
+                    channel[place] = one.invert(value)
+
+            predict_tiles(
+                self.network,
+                read,
+                write,
+                sides=sides,
+                tile=None if tile is None else tuple(tile),
+                batch_size=batch_size,
+                views=views,
+                precision=precision_for(where, precision),
+                progress=progress,
+            )
+        return answers
+
+    def _frames(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the images as (N, C, [Z,] Y, X)."""
+        config = self.network.config
+        check_spatial(image, config.dimensions)
+        if config.dimensions == 3 and image.shape[-3] == 1:
+            raise ValueError(
+                "the image has 1 plane, but this is a 3D network, which learned from what lies above and below: "
+                "give a stack, or use a 2D model."
+            )
+        whole = image.unsqueeze(-config.dimensions - 1) if config.in_channels == 1 else image
+        if whole.ndim < config.dimensions + 1 or whole.shape[-config.dimensions - 1] != config.in_channels:
+            raise ValueError(
+                f"image has shape {tuple(image.shape)}, but this model takes {config.in_channels} channels, "
+                f"(..., C, {'Z, ' if config.dimensions == 3 else ''}Y, X)."
+            )
+        return whole.detach().reshape(-1, *whole.shape[-config.dimensions - 1 :])
+
+    def _like(self, image: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        """Return answers (N, C, [Z,] Y, X) with the axes of the image."""
+        config = self.network.config
+        if config.in_channels == 1:
+            leading = image.shape[: image.ndim - config.dimensions]
+            return answers.reshape(*leading, *answers.shape[int(answers.shape[1] == 1) + 1 :])
+        leading = image.shape[: image.ndim - config.dimensions - 1]
+        return answers.reshape(*leading, *answers.shape[1:])
+
+    def _normalizations_for(self, frame: torch.Tensor, normalization: str) -> tuple[Each, Each]:
+        """Return what is applied to the image's channels, and inverted for the answer's."""
+        if normalization == "training":
+            self._warn_of_another_background(frame)
+            return self.input_normalization, self.output_normalization
+        own = tuple(PercentileNormalization().fit(channel.float()) for channel in frame)
+        if len(own) != len(self.output_normalization):
+            raise ValueError(
+                f"normalization is 'image', but {len(own)} channels go in and {len(self.output_normalization)} come "
+                f"out, whose units are not theirs: use 'training'."
+            )
+        changed = [
+            Normalization(
+                offset=image.offset + image.scale * (out.offset - trained.offset) / trained.scale,
+                scale=image.scale * out.scale / trained.scale,
+            )
+            for image, trained, out in zip(own, self.input_normalization, self.output_normalization, strict=True)
+        ]
+        return own, tuple(changed)
+
+    def _warn_of_another_background(self, frame: torch.Tensor) -> None:
+        for number, (channel, one) in enumerate(zip(frame, self.input_normalization, strict=True)):
+            dark = float(one.apply(torch.quantile(_sample(channel.float()), 0.01)))
+            if abs(dark) > FARTHEST_BACKGROUND:
+                warnings.warn(
+                    f"the background of channel {number} is {one.offset + one.scale * dark:.4g}, but the training's "
+                    f"was {one.offset:.4g}, and its contrast {one.scale:.4g}: the model has not seen such images. If "
+                    f"only the camera's offset or gain differs, pass normalization='image'.",
+                    stacklevel=5,
+                )
+
+    def save(self, path: str | os.PathLike[str], *, weights: Literal["float32", "float16"] = "float32") -> None:
+        """Write the model; float16 halves the file, and changes predictions by about a thousandth of their contrast.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an older one is kept.
+        """
+        type_ = torch.float32 if weights == "float32" else torch.float16
+        state = {
+            name: value.cpu().to(type_) if value.is_floating_point() else value.cpu()
+            for name, value in self.network.state_dict().items()
+        }
+        save_tensors(
+            Path(path),
+            {
+                "format": FORMAT,
+                "library": version("deep-learning-microscopy-course"),
+                "method": self.method,
+                "network": asdict(self.network.config),
+                "weights": state,
+                "input_normalization": [one.to_dict() for one in self.input_normalization],
+                "output_normalization": [one.to_dict() for one in self.output_normalization],
+                "settings": dict(self.settings),
+                "history": [asdict(record) for record in self.history],
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, dimensions: int | None = None) -> Self:
+        """Read a model.
+
+        Parameters
+        ----------
+        path : str or path
+            What `save` wrote.
+        dimensions : {2, 3}, optional
+            Refuses models of another dimension.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is damaged, of a later library, or of another dimension.
+        """
+        path = Path(path)
+        content = load_tensors(path)
+        if "format" not in content or "network" not in content:
+            raise ValueError(f"{path} holds tensors, but no model of this course: take another file.")
+        if content["format"] > FORMAT:
+            raise ValueError(
+                f"{path} was written by version {content['library']} of the course, in format {content['format']}, but "
+                f"this version reads up to format {FORMAT}: update the course."
+            )
+        config = UNetConfig(**content["network"])
+        if dimensions is not None and config.dimensions != dimensions:
+            raise ValueError(f"{path} is a {config.dimensions}D model, but the image needs a {dimensions}D one.")
+        network = UNet(config, rng=0)
+        network.load_state_dict(content["weights"])
+        network.eval()
+        return cls(
+            network=network,
+            method=content["method"],
+            input_normalization=tuple(Normalization.from_dict(one) for one in content["input_normalization"]),
+            output_normalization=tuple(Normalization.from_dict(one) for one in content["output_normalization"]),
+            settings=content["settings"],
+            history=tuple(EpochRecord(**record) for record in content["history"]),
+        )
+
+
+def _sample(values: torch.Tensor) -> torch.Tensor:
+    """Return about a million of the values at most, evenly chosen."""
+    flat = values.reshape(-1)
+    return flat[:: max(1, flat.numel() // 2**20)]

@@ -1,0 +1,183 @@
+"""Predict images of any size in tiles that fit into memory, and leave no seam.
+
+An output pixel depends on no pixel farther away than the network's `halo`. So each tile is computed with a margin of
+that width, which is thrown away, and nothing of the image's borders, or of the tile's, is seen in what is kept. Tiles
+begin on the network's coarsest grid, because halving the grid starts with a pair: moved by one pixel, the pairs are
+others and the output differs. Images whose sides are no multiple of that grid are continued by their mirror image.
+
+What is computed is then the same as without tiles, but for the last digit of the sums.
+"""
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from course_lib import devices
+from course_lib.networks.augmentation import VIEWS, view, view_back
+from course_lib.networks.unet import UNet
+
+__all__ = ["default_tile", "predict_tiles"]
+
+Reader = Callable[[tuple[slice, ...]], torch.Tensor]
+Writer = Callable[[tuple[slice, ...], torch.Tensor], None]
+Box = tuple[tuple[int, ...], tuple[int, ...]]
+
+DEFAULT_SIDES = {2: (512, 512), 3: (32, 128, 128)}
+
+
+def predict_tiles(
+    network: UNet,
+    read: Reader,
+    write: Writer,
+    *,
+    sides: tuple[int, ...],
+    tile: tuple[int, ...] | None = None,
+    batch_size: int = 1,
+    views: int = 1,
+    precision: torch.dtype = torch.float32,
+    progress: bool = False,
+) -> None:
+    """Run `network` over an image, tile by tile, on the network's device.
+
+    Parameters
+    ----------
+    network : UNet
+        In evaluation mode, or it is put into it.
+    read : callable
+        Takes a slice for each spatial axis, and gives the normalized part of the image, (C, [Z,] Y, X).
+    write : callable
+        Takes a slice for each spatial axis, and the prediction there.
+    sides : tuple of int
+        Of the image, along the spatial axes.
+    tile : tuple of int, optional
+        Sides of what is kept of a tile, rounded up to the network's `steps`; by default as `default_tile` chooses.
+        Where the memory runs out, tiles are halved, with a warning.
+    batch_size : int
+        Tiles of one run of the network.
+    views : {1, 8}
+        8 averages over the quarter turns and mirror images of each tile.
+    precision : torch.dtype
+        float32, or bfloat16 where the processor has it.
+    progress : bool
+        Show a bar.
+    """
+    if len(sides) != network.config.dimensions:
+        raise ValueError(f"the image has {len(sides)} spatial axes, but the network {network.config.dimensions}.")
+    if views not in (1, VIEWS):
+        raise ValueError(f"views is {views}, but must be 1 or {VIEWS}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, but must be at least 1.")
+    network.eval()
+    steps, device = network.config.steps, next(network.parameters()).device
+    asked = default_tile(network) if tile is None else tuple(tile)
+    if len(asked) != len(sides) or min(asked) < 1:
+        raise ValueError(f"tile is {asked}, but must be {len(sides)} sides of at least 1 pixel.")
+    padded = _rounded_up(sides, steps)
+    largest = tuple(map(min, _rounded_up(asked, steps), padded))
+    pending = _cut(((0,) * len(sides), padded), largest)
+    with tqdm(total=math.prod(sides), unit="px", unit_scale=True, disable=None if progress else True) as bar:
+        while pending:
+            window = tuple(
+                min(most + 2 * halo, side)
+                for most, halo, side in zip(largest, network.config.halo, padded, strict=True)
+            )
+            batch = pending[:batch_size]
+            corners = [_corner(start, window, padded, network.config.halo) for start, _ in batch]
+            try:
+                windows = torch.stack([_read(read, corner, window, sides) for corner in corners])
+                predicted = _run(network, windows.to(device), views=views, precision=precision).cpu()
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+                if len(batch) > 1:
+                    batch_size = len(batch) // 2
+                    continue
+                largest = _smaller(largest, steps, device, error)
+                pending = [piece for box in pending for piece in _cut(box, largest)]
+                continue
+            for (start, stop), corner, output in zip(batch, corners, predicted, strict=True):
+                kept = tuple(slice(a, min(b, side)) for a, b, side in zip(start, stop, sides, strict=True))
+                inner = tuple(slice(k.start - c, k.stop - c) for k, c in zip(kept, corner, strict=True))
+                write(kept, output[(slice(None), *inner)])
+                bar.update(math.prod(k.stop - k.start for k in kept))
+            del pending[: len(batch)]
+
+
+def default_tile(network: UNet) -> tuple[int, ...]:
+    """Return the sides of tiles that are large next to their margin and small next to usual memories.
+
+    Examples
+    --------
+    >>> from course_lib.networks import UNetConfig
+    >>> default_tile(UNet(UNetConfig(dimensions=3, depth=2), rng=0))
+    (32, 128, 128)
+    """
+    return DEFAULT_SIDES[network.config.dimensions]
+
+
+def _cut(box: Box, largest: tuple[int, ...]) -> list[Box]:
+    """Cut a box into pieces no longer than `largest`."""
+    edges = [
+        list(itertools.pairwise([*range(start, stop, most), stop]))
+        for start, stop, most in zip(*box, largest, strict=True)
+    ]
+    return [(tuple(a for a, _ in piece), tuple(b for _, b in piece)) for piece in itertools.product(*edges)]
+
+
+def _corner(
+    start: tuple[int, ...], window: tuple[int, ...], padded: tuple[int, ...], halo: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return where the window of a tile begins: a margin before it, but such that the window ends in the image."""
+    places = zip(start, window, padded, halo, strict=True)
+    return tuple(min(max(first - margin, 0), side - extent) for first, extent, side, margin in places)
+
+
+def _read(read: Reader, corner: tuple[int, ...], window: tuple[int, ...], sides: tuple[int, ...]) -> torch.Tensor:
+    """Read a window; what is beyond the end of the image is its mirror image."""
+    stops = tuple(min(first + extent, side) for first, extent, side in zip(corner, window, sides, strict=True))
+    values = read(tuple(map(slice, corner, stops)))
+    missing = [(0, first + extent - stop) for first, extent, stop in zip(corner, window, stops, strict=True)]
+    if not any(after for _, after in missing):
+        return values
+    return torch.from_numpy(np.pad(values.cpu().numpy(), [(0, 0), *missing], mode="symmetric"))
+
+
+@torch.inference_mode()
+def _run(network: UNet, windows: torch.Tensor, *, views: int, precision: torch.dtype) -> torch.Tensor:
+    """Return the prediction for a batch of windows, in float32, averaged over the views."""
+    layout = torch.channels_last if windows.ndim == 4 else torch.channels_last_3d
+    with torch.autocast(windows.device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        total = torch.zeros((), device=windows.device)
+        for number in range(views):
+            turned = view(windows, number).contiguous(memory_format=layout)
+            total = total + view_back(network(turned).float(), number)
+    return total / views
+
+
+def _rounded_up(sides: tuple[int, ...], steps: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(math.ceil(side / step) * step for side, step in zip(sides, steps, strict=True))
+
+
+def _smaller(
+    largest: tuple[int, ...], steps: tuple[int, ...], device: torch.device, error: BaseException
+) -> tuple[int, ...]:
+    """Return the tile with its longest axis halved, and say so."""
+    halved = list(largest)
+    axis = max(range(len(largest)), key=lambda k: largest[k] / steps[k])
+    halved[axis] = math.ceil(largest[axis] / 2 / steps[axis]) * steps[axis]
+    if tuple(halved) == largest:
+        raise MemoryError(
+            f"{devices.describe(device)} has not enough memory even for the smallest tile, {largest} pixels and its "
+            f"margin: close other programs, or predict on another device."
+        ) from error
+    warnings.warn(
+        f"a tile of {largest} pixels needs more memory than {devices.describe(device)} has: it goes on with "
+        f"{tuple(halved)}.",
+        stacklevel=3,
+    )
+    return tuple(halved)

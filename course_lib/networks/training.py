@@ -1,0 +1,365 @@
+r"""Train a network: one loop that CARE, Noise2Void, photon splitting and segmentation share.
+
+A step draws a batch, computes the loss, follows its gradient once, and forgets the batch. After each epoch the *whole*
+validation set is looked at, never only its last batch, and the best weights so far are kept. What is to be learned is a
+`Task`: it draws batches and knows the loss.
+
+Training is exact to repeat: every draw comes from one generator, whose state is saved with weights and optimizer, so
+that a killed training goes on to the same weights. Started by ``torchrun``, the same function runs as many processes:
+each computes its share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so
+that the result is that of one process with the same ``batch_size``.
+
+References
+----------
+.. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR (2015), arXiv:1412.6980.
+.. [2] I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR (2019), arXiv:1711.05101.
+.. [3] L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
+   SPIE 11006 (2019), doi:10.1117/12.2520589.
+"""
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import distributed, nn
+from torch.optim import lr_scheduler
+from tqdm import tqdm
+
+from course_lib import devices
+from course_lib.networks._files import load_tensors, save_tensors
+from course_lib.parameters import Parameters, parameter
+from course_lib.seeding import generator
+
+__all__ = ["EpochRecord", "Task", "TrainingConfig", "TrainingError", "fit", "precision_for"]
+
+Batch = tuple[torch.Tensor, ...]
+
+
+class Task(Protocol):
+    """What is learned: see `course_lib.care` for an example."""
+
+    def training_batch(self, count: int, *, rng: torch.Generator, rank: int, ranks: int) -> Batch:
+        """Draw a batch of `count` examples for all processes together, and return every `ranks`-th, on the device.
+
+        The generator is on the CPU and must advance alike in all processes.
+        """
+
+    def validation_batches(self, batch_size: int, *, rank: int, ranks: int) -> Iterable[Batch]:
+        """Go once through the validation set; the same each time."""
+
+    def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Return the loss of each example of the batch, (N,)."""
+
+
+class TrainingConfig(Parameters):
+    """How long and how fast to learn.
+
+    Examples
+    --------
+    >>> TrainingConfig(epochs=0)
+    Traceback (most recent call last):
+    course_lib.parameters.ParameterError: epochs is 0, but must be at least 1: looks at the validation set.
+    """
+
+    epochs: int = parameter(default=30, meaning="looks at the validation set", minimum=1)
+    steps_per_epoch: int = parameter(default=100, meaning="batches between two looks at the validation set", minimum=1)
+    batch_size: int = parameter(default=16, meaning="patches of one step, on all devices together", minimum=1)
+    learning_rate: float = parameter(default=1e-3, meaning="largest step of the optimizer", minimum=1e-8, maximum=1.0)
+    optimizer: str = parameter(
+        default="adam", meaning="AdamW decays weights apart from the gradient", choices=("adam", "adamw")
+    )
+    weight_decay: float = parameter(default=0.0, meaning="pull of the weights towards 0", minimum=0.0)
+    schedule: str = parameter(
+        default="one-cycle",
+        meaning="one-cycle warms up and cools down; plateau halves where the validation loss stays; constant",
+        choices=("one-cycle", "plateau", "constant"),
+    )
+    patience: int = parameter(
+        default=10, meaning="epochs without progress after which plateau halves the learning rate", minimum=1
+    )
+    stop_after: int = parameter(
+        default=0, meaning="epochs without progress after which training stops; 0 never stops early", minimum=0
+    )
+    clip_norm: float = parameter(default=1.0, meaning="longest gradient; longer ones are shortened", minimum=1e-6)
+    precision: str = parameter(
+        default="auto",
+        meaning="numbers of 32 or 16 bits; auto takes 16 where the processor computes with them",
+        choices=("auto", "float32", "bfloat16"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """What one epoch brought.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1 on.
+    training_loss, validation_loss : float
+        Means over the epoch's steps, and over the whole validation set.
+    learning_rate : float
+        At the epoch's end.
+    seconds : float
+        Time it took.
+    """
+
+    epoch: int
+    training_loss: float
+    validation_loss: float
+    learning_rate: float
+    seconds: float
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why and what helps."""
+
+
+def precision_for(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """Return the type to compute with: bfloat16 where the processor has instructions for it.
+
+    Examples
+    --------
+    >>> precision_for(torch.device("cpu"), "float32")
+    torch.float32
+    """
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def fit(
+    network: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    rng: int | torch.Generator | None,
+    device: str | torch.device = "auto",
+    state_path: str | os.PathLike[str] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    progress: bool = True,
+) -> tuple[EpochRecord, ...]:
+    """Train `network` in place, and leave it with the weights of the least validation loss.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes and gives (N, C, [Z,] Y, X).
+    task : Task
+        Draws batches and knows the loss.
+    config : TrainingConfig
+        How long and how fast.
+    rng : int, torch.Generator or None
+        Seed of all draws; a generator must live on the CPU.
+    device : str or torch.device
+        Where to train. A process started by torchrun takes the GPU of its number.
+    state_path : str or path, optional
+        File that keeps the training's state after each epoch. If it exists, training goes on from there, to the same
+        weights as without the break; it is deleted at the end.
+    on_epoch : callable, optional
+        Is given the record of each epoch, in the first process only.
+    progress : bool
+        Show a bar with the time left.
+
+    Returns
+    -------
+    tuple of EpochRecord
+        The history.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is NaN or infinite, or the device's memory does not hold a batch.
+    ValueError
+        If the saved state is of a training with other settings.
+    """
+    where = devices.resolve(device)
+    run = _Run(network.to(where), task, config, draws=generator(rng), device=where)
+    path = None if state_path is None else Path(state_path)
+    if path is not None and path.exists():
+        run.load(path)
+    first = not distributed.is_initialized() or distributed.get_rank() == 0
+    total = config.epochs * config.steps_per_epoch
+    done = len(run.history) * config.steps_per_epoch
+    with tqdm(
+        total=total, initial=done, unit="step", desc="training", disable=None if progress and first else True
+    ) as bar:
+        while not run.is_over:
+            record = run.epoch(tick=bar.update)
+            bar.set_postfix(validation_loss=f"{record.validation_loss:.4g}")
+            if first and path is not None:
+                run.save(path)
+            if first and on_epoch is not None:
+                on_epoch(record)
+    network.load_state_dict(run.best_weights)
+    network.eval()
+    if first and path is not None:
+        path.unlink(missing_ok=True)
+    return tuple(run.history)
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self, network: nn.Module, task: Task, config: TrainingConfig, *, draws: torch.Generator, device: torch.device
+    ) -> None:
+        self.network, self.task, self.config, self.draws, self.device = network, task, config, draws, device
+        self.rank, self.ranks = 0, 1
+        self.trained: nn.Module = network
+        if distributed.is_initialized():
+            self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
+            self.trained = nn.parallel.DistributedDataParallel(network)
+        if config.batch_size % self.ranks:
+            raise ValueError(
+                f"batch_size is {config.batch_size}, but must be a multiple of the {self.ranks} processes that share "
+                f"it."
+            )
+        make = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        self.optimizer = make(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.schedule = _schedule(self.optimizer, config)
+        self.precision = precision_for(device, config.precision)
+        self.history: list[EpochRecord] = []
+        self.best_weights = copy.deepcopy(network.state_dict())
+        self.best_epoch = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or there was no progress for too long."""
+        idle = len(self.history) - self.best_epoch
+        return len(self.history) >= self.config.epochs or 0 < self.config.stop_after <= idle
+
+    def epoch(self, *, tick: Callable[[], Any]) -> EpochRecord:
+        """Train for one epoch, look at the validation set, and keep the weights if they are the best."""
+        begun = time.perf_counter()
+        self.trained.train()
+        total = torch.zeros((), device=self.device, dtype=torch.float64)
+        for _ in range(self.config.steps_per_epoch):
+            total += self._step()
+            tick()
+        training_loss = self._mean(total, self.config.steps_per_epoch)
+        validation_loss = self.validate()
+        for name, loss in (("training", training_loss), ("validation", validation_loss)):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the {name} loss of epoch {len(self.history) + 1} is {loss}: check that no image holds NaN, and "
+                    f"lower learning_rate, which is {self.config.learning_rate:g}, or clip_norm."
+                )
+        if self.config.schedule == "plateau":
+            self.schedule.step(validation_loss)
+        record = EpochRecord(
+            epoch=len(self.history) + 1,
+            training_loss=training_loss,
+            validation_loss=validation_loss,
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            seconds=time.perf_counter() - begun,
+        )
+        if not self.history or validation_loss < min(one.validation_loss for one in self.history):
+            self.best_weights, self.best_epoch = copy.deepcopy(self.network.state_dict()), record.epoch
+        self.history.append(record)
+        return record
+
+    def _step(self) -> torch.Tensor:
+        batch = self.task.training_batch(self.config.batch_size, rng=self.draws, rank=self.rank, ranks=self.ranks)
+        self.optimizer.zero_grad(set_to_none=True)
+        with _understandable(self.config.batch_size), self._autocast():
+            loss = self.task.loss(self.trained, batch).mean()
+        with _understandable(self.config.batch_size):
+            loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        if self.config.schedule == "one-cycle":
+            self.schedule.step()
+        return loss.detach()
+
+    @torch.inference_mode()
+    def validate(self) -> float:
+        """Return the mean loss over the whole validation set."""
+        self.trained.eval()
+        total = torch.zeros((), device=self.device, dtype=torch.float64)
+        count = 0
+        for batch in self.task.validation_batches(self.config.batch_size, rank=self.rank, ranks=self.ranks):
+            with self._autocast():
+                losses = self.task.loss(self.network, batch)
+            total += losses.sum()
+            count += len(losses)
+        return self._mean(total, count)
+
+    def _mean(self, total: torch.Tensor, count: int) -> float:
+        """Return the mean over all processes."""
+        both = torch.stack((total, total.new_tensor(count)))
+        if self.ranks > 1:
+            distributed.all_reduce(both)
+        return float(both[0] / both[1])
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.precision)
+
+    def save(self, path: Path) -> None:
+        """Write all that going on needs."""
+        save_tensors(
+            path,
+            {
+                "config": asdict(self.config),
+                "weights": self.network.state_dict(),
+                "best_weights": self.best_weights,
+                "best_epoch": self.best_epoch,
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "draws": self.draws.get_state(),
+                "history": [asdict(record) for record in self.history],
+            },
+        )
+
+    def load(self, path: Path) -> None:
+        """Take over what `save` wrote."""
+        state = load_tensors(path, device=self.device)
+        changed = _changes(state["config"], asdict(self.config))
+        if changed:
+            raise ValueError(
+                f"{path} is the state of a training with other settings: {'; '.join(changed)}. Train with the former "
+                f"settings to finish it, or delete the file to start anew."
+            )
+        self.network.load_state_dict(state["weights"])
+        self.best_weights, self.best_epoch = state["best_weights"], state["best_epoch"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.draws.set_state(state["draws"].cpu())
+        self.history = [EpochRecord(**record) for record in state["history"]]
+
+
+def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> Any:
+    if config.schedule == "one-cycle":
+        steps = config.epochs * config.steps_per_epoch
+        return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=steps)
+    if config.schedule == "plateau":
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.patience)
+    return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def _changes(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [f"{name} was {former.get(name)} and is {value}" for name, value in now.items() if former.get(name) != value]
+
+
+@contextmanager
+def _understandable(batch_size: int) -> Iterator[None]:
+    """Say what helps where the memory does not hold a batch."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the memory does not hold a batch of {batch_size} patches: halve batch_size, or make the patches smaller."
+        ) from error

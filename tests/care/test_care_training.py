@@ -1,0 +1,154 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_lib import care, datasets, metrics, samples
+from course_lib.care import Config, Ensemble, Pair, thinned_pair, train, train_ensemble
+from course_lib.networks import EpochRecord, Model, TrainingConfig
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = Config(patch_side=32, patch_planes=4, base_channels=8, depth=2)
+SHORT = TrainingConfig(epochs=4, steps_per_epoch=40, batch_size=8, learning_rate=2e-3, precision="float32")
+
+
+def counts(shape: tuple[int, ...] = (128, 128), seed: int = 0) -> torch.Tensor:
+    voxel = (0.3, 0.1, 0.1)[-len(shape) :]
+    scene = samples.filaments(shape, voxel_size_um=voxel, count=40, rng=seed)
+    mean = torch.nn.functional.avg_pool2d(scene.reshape(-1, 1, *shape[-2:]), 3, 1, 1).reshape(shape)
+    return torch.poisson(60 * mean / mean.max() + 4, generator=torch.Generator().manual_seed(seed))[None]
+
+
+def pairs(count: int, shape: tuple[int, ...] = (128, 128)) -> list[Pair]:
+    return [thinned_pair(counts(shape, seed), fraction=0.2, rng=seed).matched() for seed in range(count)]
+
+
+@pytest.fixture(scope="module")
+def trained() -> Model:
+    return train(pairs(6), SMALL, SHORT, rng=0, device="cpu", progress=False)
+
+
+def test_it_restores_images_it_has_not_seen(trained: Model) -> None:
+    unseen = thinned_pair(counts(seed=50), fraction=0.2, rng=50).matched()
+    restored = trained.predict(unseen.image[0], device="cpu")
+    assert metrics.nrmse(restored, unseen.target[0]) < 0.75 * metrics.nrmse(unseen.image[0], unseen.target[0])
+    assert float(restored.mean()) == pytest.approx(float(unseen.image.mean()), rel=0.05)
+
+
+def test_it_restores_real_photon_counts() -> None:
+    """One sub-image of eight of the seminal receptacle, against the other seven; learned left, judged right."""
+    real = datasets.load("receptacle_split").tensor()
+    dim, bright = real[:1], real[1:].sum(0, keepdim=True)
+    learned = Pair(image=dim[..., :256], target=bright[..., :256], dose_ratio=7).matched()
+    judged = Pair(image=dim[..., 256:], target=bright[..., 256:], dose_ratio=7).matched()
+    model = train([learned], SMALL, SHORT, rng=0, device="cpu", progress=False)
+    restored = model.predict(judged.image[0], device="cpu")
+    assert metrics.nrmse(restored, judged.target[0]) < 0.8 * metrics.nrmse(judged.image[0], judged.target[0])
+
+
+@pytest.mark.parametrize("loss", ["mae", "mse", "probabilistic"])
+def test_stacks_of_two_channels_train_too(loss: str) -> None:
+    stack = torch.cat([counts((8, 64, 64), seed) for seed in (0, 1)])
+    pair = thinned_pair(stack, fraction=0.3, rng=0).matched()
+    config = SMALL.replace(loss=loss, depth=1, base_channels=4)
+    model = train([pair], config, SHORT.replace(epochs=1, steps_per_epoch=3), rng=0, device="cpu", progress=False)
+    assert model.predict(pair.image, device="cpu").shape == (2, 8, 64, 64)
+    assert model.settings["care"]["loss"] == loss
+
+
+def test_the_same_seed_gives_the_same_model_also_after_a_break(tmp_path: Path) -> None:
+    short = SHORT.replace(epochs=2, steps_per_epoch=3)
+    state = tmp_path / "care.state"
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(record: EpochRecord) -> None:
+        raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        train(pairs(1), SMALL, short, rng=3, device="cpu", state_path=state, on_epoch=cut, progress=False)
+    resumed = train(pairs(1), SMALL, short, rng=3, device="cpu", state_path=state, progress=False)
+    whole = train(pairs(1), SMALL, short, rng=3, device="cpu", progress=False)
+    image = pairs(1)[0].image[0]
+    assert torch.equal(resumed.predict(image, device="cpu"), whole.predict(image, device="cpu"))
+
+
+def test_another_offset_of_the_camera_is_survived_or_said(trained: Model) -> None:
+    image = pairs(1)[0].image[0]
+    own = trained.predict(image, normalization="image", device="cpu")
+    moved = trained.predict(2.5 * image + 400, normalization="image", device="cpu")
+    torch.testing.assert_close(moved, 2.5 * own + 400, rtol=1e-3, atol=1e-2)
+    with pytest.warns(UserWarning, match="the background of channel 0 is 40.*the model has not seen such images"):
+        trained.predict(image + 400, device="cpu")
+
+
+def test_a_probabilistic_network_knows_where_it_is_wrong() -> None:
+    model = train(pairs(6), SMALL.replace(loss="probabilistic"), SHORT, rng=0, device="cpu", progress=False)
+    unseen = thinned_pair(counts(seed=50), fraction=0.2, rng=50).matched()
+    values, errors = model.predict_with_errors(unseen.image[0], device="cpu")
+    wrong = (values - unseen.target[0]).abs()
+    assert float(errors.min()) > 0
+    assert float(errors.mean()) == pytest.approx(float(wrong.mean()), rel=0.25)
+    order = errors.flatten().argsort()
+    half = order.numel() // 2
+    assert float(wrong.flatten()[order[half:]].mean()) > 1.3 * float(wrong.flatten()[order[:half]].mean())
+
+
+def test_an_ensemble_is_right_about_its_errors_once_calibrated(tmp_path: Path) -> None:
+    short = SHORT.replace(epochs=2, steps_per_epoch=20)
+    ensemble = train_ensemble(pairs(6), SMALL, short, members=3, rng=0, device="cpu", progress=False)
+    kept = [thinned_pair(counts(seed=seed), fraction=0.2, rng=seed).matched() for seed in (60, 61)]
+    calibrated = ensemble.calibrated(kept, device="cpu")
+    unseen = thinned_pair(counts(seed=70), fraction=0.2, rng=70).matched()
+    values, errors = calibrated.predict(unseen.image[0], device="cpu")
+    score = ((unseen.target[0] - values) / errors).square().mean().sqrt()
+    assert float(score) == pytest.approx(1, abs=0.3)
+    single = float(metrics.nrmse(ensemble.models[0].predict(unseen.image[0], device="cpu"), unseen.target[0]))
+    assert float(metrics.nrmse(values, unseen.target[0])) < 1.02 * single
+
+
+def test_wrong_ensembles_get_a_clear_error(trained: Model) -> None:
+    with pytest.raises(ValueError, match="nobody to disagree with"):
+        Ensemble(models=(trained,))
+    with pytest.raises(ValueError, match="there is no model"):
+        Ensemble(models=())
+    with pytest.raises(ValueError, match="no pair to calibrate with"):
+        Ensemble(models=(trained, trained)).calibrated([])
+    with pytest.raises(ValueError, match="members is 1"):
+        train_ensemble(pairs(1), SMALL, SHORT, members=1, rng=0)
+    with pytest.raises(ValueError, match="gives no errors: train it with the probabilistic loss"):
+        trained.predict_with_errors(torch.rand(32, 32))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([], "no pair to learn from"),
+        ([*pairs(1), Pair(image=torch.rand(2, 64, 64), target=torch.rand(2, 64, 64), dose_ratio=1)], "image of pair 1"),
+        ([*pairs(1), *pairs(1, (8, 64, 64))], "image of pair 1 has shape"),
+        ([Pair(image=torch.rand(1, 1, 64, 64), target=torch.rand(1, 1, 64, 64), dose_ratio=1)], "stacks of 1 plane"),
+        ([Pair(image=torch.rand(1, 20, 64), target=torch.rand(1, 20, 64), dose_ratio=1)], "make the patch smaller"),
+        ([Pair(image=torch.ones(1, 64, 64), target=torch.rand(1, 64, 64), dose_ratio=1)], "constant"),
+    ],
+)
+def test_wrong_pairs_get_a_clear_error(given: list[Pair], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        train(given, SMALL, SHORT, rng=0, device="cpu", progress=False)
+
+
+def test_the_laplace_loss_is_least_at_median_and_mean_absolute_error() -> None:
+    from course_lib.care.losses import LOSSES
+
+    target = torch.tensor([0.0, 1.0, 5.0]).reshape(1, 1, 1, 3)
+    grid = torch.linspace(-1, 6, 701)
+    scales = torch.linspace(0.5, 4, 351)
+    loss = torch.stack([(target - center).abs().mean() / scales + scales.log() + math.log(2) for center in grid])
+    best = int(loss.argmin())
+    assert float(grid[best // 351]) == pytest.approx(1.0, abs=0.011)
+    assert float(scales[best % 351]) == pytest.approx(5 / 3, abs=0.011)
+    output = torch.tensor([1.0, 5 / 3]).reshape(1, 2, 1, 1).expand(1, 2, 1, 3)
+    assert float(LOSSES["probabilistic"](output, target)) == pytest.approx(float(loss.min()), abs=1e-3)
+    assert care.Config().loss == "mae"
