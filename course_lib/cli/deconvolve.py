@@ -102,7 +102,8 @@ def _told_of_tiles(done: TiledRestoration) -> list[str]:
     if not math.isnan(done.residual_variance):
         lines.append(
             f"residual: variance {done.residual_variance:.3g} of the photon noise's, correlation with the next voxel "
-            f"{done.residual_correlation:.2g} (1 and 0 if only noise is left)"
+            f"{done.residual_correlation:.2g} (1 and 0 if only noise is left; well "
+            f"below 1: noise was fitted, too, or the values are no photons)"
         )
     return lines
 

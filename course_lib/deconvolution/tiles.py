@@ -28,14 +28,14 @@ import torch
 from course_lib import devices, images
 from course_lib.deconvolution._residual import ResidualSums
 from course_lib.deconvolution._shared_momentum import SharedMomentum, measures_momentum
-from course_lib.deconvolution._tile_plan import check_background, plan_tiles
+from course_lib.deconvolution._tile_plan import check_background, default_halo, memory_for_tiles, plan_tiles
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
 from course_lib.deconvolution.depth_varying import Method
 from course_lib.deconvolution.volume import Volume
 from course_lib.images.journal import describe_call, fingerprint
 from course_lib.images.tiled_run import check_target
 
-__all__ = ["TiledRestoration", "deconvolve_tiled"]
+__all__ = ["TiledRestoration", "deconvolve_tiled", "default_halo", "memory_for_tiles"]
 
 
 @dataclass(frozen=True, kw_only=True)

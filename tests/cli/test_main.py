@@ -80,6 +80,18 @@ def test_errors_are_one_line_and_leave_nothing_behind(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photons.ome.tif"]
 
 
+def test_ctrl_c_is_one_line(
+    photons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_words: object, **_settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Camera, "capture", stopped)
+    assert main(["simulate", str(photons), str(tmp_path / "out.tif")]) == 130
+    assert capsys.readouterr().err == "course: interrupted.\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["photons.ome.tif"]
+
+
 def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(tmp_path / "none.tif")]) == 2
     assert "none.tif" in capsys.readouterr().err

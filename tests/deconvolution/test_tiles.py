@@ -26,8 +26,7 @@ from course_lib.deconvolution import (
     wiener,
 )
 from course_lib.deconvolution._shared_momentum import SharedMomentum
-from course_lib.deconvolution._tile_plan import default_halo
-from course_lib.deconvolution.tiles import TiledRestoration
+from course_lib.deconvolution.tiles import TiledRestoration, default_halo
 from course_lib.images import target as targets
 from course_lib.noise import Camera
 from course_lib.optics import Convolution, Microscope, gaussian_psf, vectorial_psf
