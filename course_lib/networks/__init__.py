@@ -3,6 +3,7 @@
 from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
 from course_lib.networks.patches import Patches, Region, split_regions
+from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
 from course_lib.networks.tiling import default_tile, predict_tiles
 from course_lib.networks.training import EpochRecord, Task, TrainingConfig, TrainingError, fit, precision_for
 from course_lib.networks.unet import UNet, UNetConfig
@@ -12,6 +13,7 @@ __all__ = [
     "Model",
     "Patches",
     "Region",
+    "StreamedPrediction",
     "Task",
     "TrainingConfig",
     "TrainingError",
@@ -20,6 +22,7 @@ __all__ = [
     "default_tile",
     "fit",
     "precision_for",
+    "predict_on_disk",
     "predict_tiles",
     "random_views",
     "split_regions",

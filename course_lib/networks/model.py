@@ -8,7 +8,7 @@ wrote it. It is read without executing anything in it (``weights_only=True``).
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,13 +19,11 @@ from course_lib import devices
 from course_lib.axes import check_spatial
 from course_lib.images import Normalization, PercentileNormalization
 from course_lib.networks._files import load_tensors, save_tensors
-from course_lib.networks.tiling import predict_tiles
+from course_lib.networks.tiling import Box, Reader, Writer, predict_tiles
 from course_lib.networks.training import EpochRecord, precision_for
 from course_lib.networks.unet import UNet, UNetConfig
 
 __all__ = ["FORMAT", "Model"]
-
-Each = tuple[Normalization, ...]
 
 FORMAT = 1
 """Number of the layout of the file; it grows when an older library could not read the newer layout."""
@@ -185,41 +183,69 @@ class Model:
         if normalization not in ("training", "image"):
             raise ValueError(f"normalization is {normalization!r}, but must be 'training' or 'image'.")
         where = devices.resolve(device)
-        self.network.to(where)
         sides = tuple(frames.shape[2:])
         outputs = config.out_channels * (2 if config.gives == "values and errors" else 1)
         answers = torch.empty((len(frames), outputs, *sides))
         for frame, answer in zip(frames, answers, strict=True):
-            into, out_of = self._normalizations_for(frame, normalization)
-            if config.gives == "values and errors":
-                out_of = (*out_of, *(Normalization(offset=0.0, scale=one.scale) for one in out_of))
 
-            def read(place: tuple[slice, ...], frame: torch.Tensor = frame, into: Each = into) -> torch.Tensor:
-                return torch.stack(
-                    [
-                        one.apply(channel)
-                        for channel, one in zip(frame[(slice(None), *place)].float(), into, strict=True)
-                    ]
-                )
+            def read(place: tuple[slice, ...], frame: torch.Tensor = frame) -> torch.Tensor:
+                return frame[(slice(None), *place)]
 
-            def write(
-                place: tuple[slice, ...], values: torch.Tensor, answer: torch.Tensor = answer, out_of: Each = out_of
-            ) -> None:
-                for channel, one, value in zip(answer, out_of, values, strict=True):
-                    channel[place] = one.invert(value)
+            def write(place: tuple[slice, ...], values: torch.Tensor, answer: torch.Tensor = answer) -> None:
+                answer[(slice(None), *place)] = values
 
-            predict_tiles(
-                self.network,
+            self.fitted_to(frame, normalization).predict_part(
                 read,
                 write,
                 sides=sides,
                 tile=None if tile is None else tuple(tile),
                 batch_size=batch_size,
                 views=views,
-                precision=precision_for(where, precision),
+                device=where,
+                precision=precision,
                 progress=progress,
             )
         return answers
+
+    def predict_part(
+        self,
+        read: Reader,
+        write: Writer,
+        *,
+        sides: tuple[int, ...],
+        box: Box | None = None,
+        tile: tuple[int, ...] | None = None,
+        batch_size: int = 1,
+        views: int = 1,
+        device: torch.device,
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+        progress: bool = False,
+    ) -> None:
+        """Do what `predict_tiles` does, with values in their unit on both sides."""
+        out_of = self.output_normalization
+        if self.network.config.gives == "values and errors":
+            out_of = (*out_of, *(Normalization(offset=0.0, scale=one.scale) for one in out_of))
+
+        def read_normalized(place: tuple[slice, ...]) -> torch.Tensor:
+            channels = zip(read(place).float(), self.input_normalization, strict=True)
+            return torch.stack([one.apply(channel) for channel, one in channels])
+
+        def write_in_unit(place: tuple[slice, ...], values: torch.Tensor) -> None:
+            write(place, torch.stack([one.invert(channel) for channel, one in zip(values, out_of, strict=True)]))
+
+        self.network.to(device)
+        predict_tiles(
+            self.network,
+            read_normalized,
+            write_in_unit,
+            sides=sides,
+            box=box,
+            tile=tile,
+            batch_size=batch_size,
+            views=views,
+            precision=precision_for(device, precision),
+            progress=progress,
+        )
 
     def _frames(self, image: torch.Tensor) -> torch.Tensor:
         """Return the images as (N, C, [Z,] Y, X)."""
@@ -247,25 +273,25 @@ class Model:
         leading = image.shape[: image.ndim - config.dimensions - 1]
         return answers.reshape(*leading, *answers.shape[1:])
 
-    def _normalizations_for(self, frame: torch.Tensor, normalization: str) -> tuple[Each, Each]:
-        """Return what is applied to the image's channels, and inverted for the answer's."""
+    def fitted_to(self, image: torch.Tensor, normalization: str) -> Self:
+        """Return the model for images like one, (C, ...): see `normalization` of `predict`."""
         if normalization == "training":
-            self._warn_of_another_background(frame)
-            return self.input_normalization, self.output_normalization
-        own = tuple(PercentileNormalization().fit(channel.float()) for channel in frame)
+            self._warn_of_another_background(image)
+            return self
+        own = tuple(PercentileNormalization().fit(channel.float()) for channel in image)
         if len(own) != len(self.output_normalization):
             raise ValueError(
                 f"normalization is 'image', but {len(own)} channels go in and {len(self.output_normalization)} come "
                 f"out, whose units are not theirs: use 'training'."
             )
-        changed = [
+        changed = tuple(
             Normalization(
-                offset=image.offset + image.scale * (out.offset - trained.offset) / trained.scale,
-                scale=image.scale * out.scale / trained.scale,
+                offset=one.offset + one.scale * (out.offset - trained.offset) / trained.scale,
+                scale=one.scale * out.scale / trained.scale,
             )
-            for image, trained, out in zip(own, self.input_normalization, self.output_normalization, strict=True)
-        ]
-        return own, tuple(changed)
+            for one, trained, out in zip(own, self.input_normalization, self.output_normalization, strict=True)
+        )
+        return replace(self, input_normalization=own, output_normalization=changed)
 
     def _warn_of_another_background(self, frame: torch.Tensor) -> None:
         for number, (channel, one) in enumerate(zip(frame, self.input_normalization, strict=True)):
@@ -275,7 +301,7 @@ class Model:
                     f"the background of channel {number} is {one.offset + one.scale * dark:.4g}, but the training's "
                     f"was {one.offset:.4g}, and its contrast {one.scale:.4g}: the model has not seen such images. If "
                     f"only the camera's offset or gain differs, pass normalization='image'.",
-                    stacklevel=5,
+                    stacklevel=4,
                 )
 
     def save(self, path: str | os.PathLike[str], *, weights: Literal["float32", "float16"] = "float32") -> None:

@@ -21,7 +21,7 @@ from course_lib import devices
 from course_lib.networks.augmentation import VIEWS, view, view_back
 from course_lib.networks.unet import UNet
 
-__all__ = ["default_tile", "predict_tiles"]
+__all__ = ["Box", "Reader", "Writer", "default_tile", "predict_tiles"]
 
 Reader = Callable[[tuple[slice, ...]], torch.Tensor]
 Writer = Callable[[tuple[slice, ...], torch.Tensor], None]
@@ -36,6 +36,7 @@ def predict_tiles(
     write: Writer,
     *,
     sides: tuple[int, ...],
+    box: Box | None = None,
     tile: tuple[int, ...] | None = None,
     batch_size: int = 1,
     views: int = 1,
@@ -54,6 +55,8 @@ def predict_tiles(
         Takes a slice for each spatial axis, and the prediction there.
     sides : tuple of int
         Of the image, along the spatial axes.
+    box : tuple of tuple of int, optional
+        First and end of the part that is wanted, along each spatial axis; by default the whole image.
     tile : tuple of int, optional
         Sides of what is kept of a tile, rounded up to the network's `steps`; by default as `default_tile` chooses.
         Where the memory runs out, tiles are halved, with a warning.
@@ -79,8 +82,10 @@ def predict_tiles(
         raise ValueError(f"tile is {asked}, but must be {len(sides)} sides of at least 1 pixel.")
     padded = _rounded_up(sides, steps)
     largest = tuple(map(min, _rounded_up(asked, steps), padded))
-    pending = _cut(((0,) * len(sides), padded), largest)
-    with tqdm(total=math.prod(sides), unit="px", unit_scale=True, disable=None if progress else True) as bar:
+    wanted = box or ((0,) * len(sides), sides)
+    pending = _cut(_rounded_out(wanted, steps), largest)
+    voxels = math.prod(stop - start for start, stop in zip(*wanted, strict=True))
+    with tqdm(total=voxels, unit="px", unit_scale=True, disable=None if progress else True) as bar:
         while pending:
             window = tuple(
                 min(most + 2 * halo, side)
@@ -101,7 +106,9 @@ def predict_tiles(
                 pending = [piece for box in pending for piece in _cut(box, largest)]
                 continue
             for (start, stop), corner, output in zip(batch, corners, predicted, strict=True):
-                kept = tuple(slice(a, min(b, side)) for a, b, side in zip(start, stop, sides, strict=True))
+                kept = tuple(
+                    slice(max(a, low), min(b, high)) for a, b, low, high in zip(start, stop, *wanted, strict=True)
+                )
                 inner = tuple(slice(k.start - c, k.stop - c) for k, c in zip(kept, corner, strict=True))
                 write(kept, output[(slice(None), *inner)])
                 bar.update(math.prod(k.stop - k.start for k in kept))
@@ -157,6 +164,11 @@ def _run(network: UNet, windows: torch.Tensor, *, views: int, precision: torch.d
             turned = view(windows, number).contiguous(memory_format=layout)
             total = total + view_back(network(turned).float(), number)
     return total / views
+
+
+def _rounded_out(box: Box, steps: tuple[int, ...]) -> Box:
+    start = tuple(first // step * step for first, step in zip(box[0], steps, strict=True))
+    return start, _rounded_up(box[1], steps)
 
 
 def _rounded_up(sides: tuple[int, ...], steps: tuple[int, ...]) -> tuple[int, ...]:
