@@ -167,9 +167,9 @@ def test_errors_of_deconvolution_are_judged(repository: Path, monkeypatch: pytes
     written(repository, found)
     page = said(repository, monkeypatch).splitlines()
     for line in (
-        "course_lib is FARTHER than cubic, linear, after 10: [0.4, 0.5, 0.6], 0.3",
-        "course_lib is nearer than cubic, circular, after 10: [0.4, 0.5, 0.6], 0.7",
-        "course_lib is as near as scikit-image, linear, after 10: [0.4, 0.5, 0.6], 0.55",
+        "… FARTHER than cubic, linear, after 10: [0.4, 0.5, 0.6], 0.3",
+        "… nearer than cubic, circular, after 10: [0.4, 0.5, 0.6], 0.7",
+        "… as near as scikit-image, linear, after 10: [0.4, 0.5, 0.6], 0.55",
         "within 5 % of the oracle: 31 of 62 runs",
         "MISSED              NRMSE after 25 accelerated iterations, linear ≤ 0.3: [0.28, 0.31, 0.32]",
         "reached             NRMSE after 25 accelerated iterations, circular ≤ 0.3: [0.2, 0.25, 0.3]",

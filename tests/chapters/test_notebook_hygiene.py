@@ -43,3 +43,9 @@ def test_it_asks_for_the_plain_kernel_and_keeps_no_widget(name: str) -> None:
     metadata = notebook(name)["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
     assert "widgets" not in metadata
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_chapter_that_shows_tables_asks_the_site_for_them(name: str) -> None:
+    if any("Markdown(" in "".join(cell["source"]) for cell in code_cells(name)):
+        assert notebook(name)["metadata"]["mystnb"]["render_markdown_format"] == "gfm", "CommonMark has no tables"
