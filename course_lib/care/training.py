@@ -17,6 +17,7 @@ from course_lib import devices
 from course_lib.care.losses import LOSSES
 from course_lib.care.pairs import Pair
 from course_lib.images import Normalization, PercentileNormalization
+from course_lib.images.journal import fingerprint
 from course_lib.networks import (
     EpochRecord,
     Model,
@@ -174,6 +175,10 @@ def train(
         rng=draw,
         device=where,
         state_path=state_path,
+        settings={
+            **asdict(config),
+            "images": [fingerprint(one) for pair in pairs for one in (pair.image, pair.target)],
+        },
         on_epoch=on_epoch,
         progress=progress,
     )

@@ -147,6 +147,7 @@ def fit(
     rng: int | torch.Generator | None,
     device: str | torch.device = "auto",
     state_path: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: bool = True,
 ) -> tuple[EpochRecord, ...]:
@@ -167,6 +168,8 @@ def fit(
     state_path : str or path, optional
         File that keeps the training's state after each epoch. If it exists, training goes on from there, to the same
         weights as without the break; it is deleted at the end.
+    settings : mapping, optional
+        Plain numbers and words that tell the task from others: a state goes on only where they are the same.
     on_epoch : callable, optional
         Is given the record of each epoch, in the first process only.
     progress : bool
@@ -185,7 +188,7 @@ def fit(
         If the saved state is of a training with other settings.
     """
     where = devices.resolve(device)
-    run = _Run(network.to(where), task, config, draws=generator(rng), device=where)
+    run = _Run(network.to(where), task, config, dict(settings or {}), draws=generator(rng), device=where)
     path = None if state_path is None else Path(state_path)
     if path is not None and path.exists():
         run.load(path)
@@ -213,9 +216,17 @@ class _Run:
     """A training under way."""
 
     def __init__(
-        self, network: nn.Module, task: Task, config: TrainingConfig, *, draws: torch.Generator, device: torch.device
+        self,
+        network: nn.Module,
+        task: Task,
+        config: TrainingConfig,
+        settings: dict[str, Any],
+        *,
+        draws: torch.Generator,
+        device: torch.device,
     ) -> None:
         self.network, self.task, self.config, self.draws, self.device = network, task, config, draws, device
+        self.settings = asdict(config) | settings
         self.rank, self.ranks = 0, 1
         self.trained: nn.Module = network
         if distributed.is_initialized():
@@ -313,7 +324,7 @@ class _Run:
         save_tensors(
             path,
             {
-                "config": asdict(self.config),
+                "settings": self.settings,
                 "weights": self.network.state_dict(),
                 "best_weights": self.best_weights,
                 "best_epoch": self.best_epoch,
@@ -327,7 +338,7 @@ class _Run:
     def load(self, path: Path) -> None:
         """Take over what `save` wrote."""
         state = load_tensors(path, device=self.device)
-        changed = _changes(state["config"], asdict(self.config))
+        changed = _changes(state["settings"], self.settings)
         if changed:
             raise ValueError(
                 f"{path} is the state of a training with other settings: {'; '.join(changed)}. Train with the former "
