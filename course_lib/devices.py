@@ -2,7 +2,14 @@
 
 import torch
 
-__all__ = ["describe", "resolve"]
+__all__ = ["describe", "is_out_of_memory", "resolve"]
+
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "MPS backend out of memory",
+    "CUDA out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 
 
 def _available() -> list[str]:
@@ -64,3 +71,18 @@ def describe(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU (MPS)"
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether a device had too little memory: torch raises another error for each kind.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    >>> is_out_of_memory(RuntimeError("sizes do not match"))
+    False
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)

@@ -6,8 +6,9 @@ distribution, of variance :math:`2\sigma_k^2`), the mixture has the variance
 .. math:: s^2 = \overline{2\sigma_k^2} + \overline{(\mu_k - \bar\mu)^2},
 
 the noise that all of them expect, and their disagreement [1]_. It is a claim, and claims are checked: on images kept
-apart, the error is divided by :math:`s`, and a factor makes the mean square 1 (`Ensemble.calibrated`). The factor
-holds for images like those; nothing in it warns of structures that no network has seen.
+apart, a factor makes the mean of :math:`s^2` the mean squared error (`Ensemble.calibrated`). So the map is right on
+the whole; where few networks happen to agree it is too small, and the more members, the less so. The factor holds for
+images like those; nothing in it warns of structures that no network has seen.
 
 References
 ----------
@@ -90,14 +91,16 @@ class Ensemble:
         """
         if not pairs:
             raise ValueError("there is no pair to calibrate with: keep at least one apart from the training.")
-        squares, count = 0.0, 0
+        wrong, told = 0.0, 0.0
         for pair in pairs:
             image = pair.image if self.models[0].network.config.in_channels > 1 else pair.image[0]
             mean, error = replace(self, factor=1.0).predict(image, device=device)
             target = pair.target.reshape(mean.shape).cpu()
-            squares += float(((target - mean) / error.clamp(min=1e-12)).double().square().sum())
-            count += mean.numel()
-        return replace(self, factor=math.sqrt(squares / count))
+            wrong += float((target - mean).double().square().sum())
+            told += float(error.double().square().sum())
+        if told == 0:
+            raise ValueError("the models agree everywhere, and tell no error: train them from other seeds.")
+        return replace(self, factor=math.sqrt(wrong / told))
 
 
 def train_ensemble(

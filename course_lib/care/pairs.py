@@ -6,8 +6,9 @@ drawn at random as the dim image, and the rest is the bright one (`thinned_pair`
 scene, which a copy with added noise is not. And where no clean image can be had, the whole microscope is simulated
 (`simulated_pair`).
 
-The two images of a pair differ in brightness by their doses. `matched` puts the target on the scale of the input,
-by the straight line that fits best, so that the network need not learn the ratio.
+The two images of a pair differ in brightness by their doses. Where these are known, and nothing but photons is in the
+image, `Pair.scaled` divides the target by their ratio. Elsewhere `Pair.matched` finds the straight line that puts the
+target on the scale of the input, so that the network need not learn it.
 """
 
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ __all__ = ["Pair", "recorded_pair", "simulated_pair", "thinned_pair"]
 
 BLOCK = 8
 """Side in pixels of the blocks whose means put a target on the scale of its image."""
+MOST_BY_CHANCE = 4.0
+"""Standard errors below which a covariance of block means may be chance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,11 +41,15 @@ class Pair:
         Shape (C, [Z,] Y, X); the channels may differ in number.
     dose_ratio : float
         Photons of the target over those of the image.
+    sample : str, optional
+        Name of the field: pairs of one field, such as the times of a film, are kept together when training and
+        validation are split. None means a field of its own.
     """
 
     image: torch.Tensor
     target: torch.Tensor
     dose_ratio: float
+    sample: str | None = None
 
     def __post_init__(self) -> None:
         """Check that the two fit together."""
@@ -56,15 +63,37 @@ class Pair:
                 f"one field; crop them, or register them."
             )
 
-    def matched(self) -> Self:
-        """Return the pair with each channel of the target on the scale of the input: no dose is left to learn.
+    def scaled(self) -> Self:
+        """Return the pair with the target divided by the ratio of the doses: for photons, without offset or background.
 
         Examples
         --------
-        >>> bright = torch.arange(4.0).reshape(1, 2, 2)
-        >>> Pair(image=10 + bright, target=7 * bright, dose_ratio=7.0).matched().target
-        tensor([[[10., 11.],
-                 [12., 13.]]])
+        >>> pair = Pair(image=torch.full((1, 4, 4), 3.0), target=torch.full((1, 4, 4), 27.0), dose_ratio=9.0)
+        >>> float(pair.scaled().target.mean())
+        3.0
+        """
+        return replace(self, target=self.target / self.dose_ratio, dose_ratio=1.0)
+
+    def matched(self) -> Self:
+        """Return the pair with each channel of the target on the scale of the input, as far as one line does that.
+
+        Raises
+        ------
+        ValueError
+            If the channels differ in number, or the two images have too little in common to tell the line.
+
+        Notes
+        -----
+        Noise in the target would make a fitted line too flat. So the means of blocks are taken twice, over the black
+        and the white pixels of a chessboard, whose noise is independent: with the image's block means y and the
+        target's a and b, the slope is cov(a, y) / cov(a, b).
+
+        Examples
+        --------
+        >>> scene = torch.arange(1024.0).reshape(1, 32, 32)
+        >>> pair = Pair(image=10 + scene, target=7 * scene, dose_ratio=7.0).matched()
+        >>> torch.allclose(pair.target, pair.image, rtol=0.01, atol=1)
+        True
         """
         if self.image.shape[0] != self.target.shape[0]:
             raise ValueError(
@@ -76,21 +105,37 @@ class Pair:
 
 
 def _on_scale_of(target: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Return a·target + b, the straight line with the least squared difference to the image.
+    """Return a·target + b on the scale of the image."""
+    if float(target.min()) == float(target.max()):
+        raise ValueError(
+            f"the target is constant, {float(target.min()):g} everywhere: there is nothing to learn from it."
+        )
+    black, white, like = _chessboard_means(target, 0), _chessboard_means(target, 1), _block_means(image)
+    own, common = _covariance(black, white), (_covariance(black, like) + _covariance(white, like)) / 2
+    chance = MOST_BY_CHANCE / (len(like) - 2 + MOST_BY_CHANCE**2) ** 0.5  # a correlation of so many standard errors
+    if own < chance * float(black.std() * white.std()) or common < chance * float(black.std() * like.std()):
+        raise ValueError(
+            "image and target have too little in common to find their scale: leave this pair out, or, where photons "
+            "are counted and the doses known, use Pair.scaled."
+        )
+    slope = common / own
+    return (slope * (target - target.mean()) + image.mean()).to(image.dtype)
 
-    The line is fitted to means over blocks, because noise in the target would make it too flat.
-    """
-    x, y = (_block_means(one) for one in (target, image))
-    variance = (x - x.mean()).square().mean()
-    if variance == 0:
-        raise ValueError(f"the target is constant, {float(x.mean()):g} everywhere: there is nothing to learn from it.")
-    slope = ((x - x.mean()) * (y - y.mean())).mean() / variance
-    return (slope * (target - x.mean()) + y.mean()).to(image.dtype)
+
+def _covariance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float(((one - one.mean()) * (other - other.mean())).mean())
 
 
 def _block_means(image: torch.Tensor) -> torch.Tensor:
     side = min(BLOCK, *image.shape[-2:])
-    return functional.avg_pool2d(image.double().reshape(-1, 1, *image.shape[-2:]), side)
+    return functional.avg_pool2d(image.double().reshape(-1, 1, *image.shape[-2:]), side).flatten()
+
+
+def _chessboard_means(image: torch.Tensor, color: int) -> torch.Tensor:
+    """Return the means over blocks of the pixels of one colour."""
+    rows, columns = (torch.arange(side, device=image.device) for side in image.shape[-2:])
+    chosen = ((rows[:, None] + columns) % 2 == color).double().expand(image.shape)
+    return _block_means(image * chosen) / _block_means(chosen)
 
 
 def thinned_pair(photons: torch.Tensor, *, fraction: float, rng: int | torch.Generator | None) -> Pair:

@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 import torch
 from torch import nn
 
-from course_lib import devices
 from course_lib.care.losses import LOSSES
 from course_lib.care.pairs import Pair
 from course_lib.images import Normalization, PercentileNormalization
@@ -22,19 +21,24 @@ from course_lib.networks import (
     EpochRecord,
     Model,
     Patches,
+    Region,
     TrainingConfig,
     UNet,
     UNetConfig,
     fit,
     random_views,
+    shared_generator,
     split_regions,
 )
+from course_lib.networks.processes import own_device
 from course_lib.parameters import Parameters, parameter
-from course_lib.seeding import generator
 
 __all__ = ["Config", "train"]
 
 Batch = tuple[torch.Tensor, ...]
+
+MOST_FITTED = 2**24
+"""Pixels of a channel, evenly chosen, to whose percentiles the normalization is fitted."""
 
 
 class Config(Parameters):
@@ -105,8 +109,8 @@ def train(
     Parameters
     ----------
     pairs : sequence of Pair
-        All of the same channels and dimensions. Of five or more, whole pairs are kept apart for validation; of fewer,
-        one end of each. Use `Pair.matched` where doses differ.
+        All of the same channels and dimensions. Of five samples or more, whole ones are kept apart for validation; of
+        fewer, one end of each. Use `Pair.scaled` or `Pair.matched` where doses differ.
     config : Config, optional
         The network and its patches.
     training : TrainingConfig, optional
@@ -131,7 +135,7 @@ def train(
     --------
     >>> from course_lib import care, samples
     >>> counts = torch.poisson(30 * samples.filaments((64, 128), voxel_size_um=(0.1, 0.1), count=30, rng=0))
-    >>> pair = care.thinned_pair(counts[None], fraction=0.2, rng=0).matched()
+    >>> pair = care.thinned_pair(counts[None], fraction=0.2, rng=0).scaled()
     >>> model = train(
     ...     [pair],
     ...     Config(patch_side=32, base_channels=4, depth=1),
@@ -144,24 +148,33 @@ def train(
     torch.Size([64, 128])
     """
     config, training = config or Config(), training or TrainingConfig()
-    where, draw = devices.resolve(device), generator(rng)
+    if rng is None and state_path is not None:
+        raise ValueError("rng is None, but only a training with a seed can go on after a break: pass a number.")
+    where, draw = own_device(device), shared_generator(rng)
     first = _check(pairs)
     sides = first.image.shape[1:]
     patch_shape = (config.patch_side,) * 2 if len(sides) == 2 else (config.patch_planes, *(config.patch_side,) * 2)
     learned, kept = split_regions(
         [tuple(pair.image.shape[1:]) for pair in pairs],
         patch_shape=patch_shape,
+        samples=[index if pair.sample is None else pair.sample for index, pair in enumerate(pairs)],
         validation_share=config.validation_share,
         rng=draw,
     )
+    shape = _network_config(first, config)
+    if any(side % step for side, step in zip(patch_shape, shape.steps, strict=True)):
+        raise ValueError(
+            f"patches are {patch_shape}, but a network that halves the grid {config.depth} times needs multiples of "
+            f"{shape.steps}: change patch_side, patch_planes or depth."
+        )
     model = Model(
-        network=UNet(_network_config(first, config), rng=draw),
+        network=UNet(shape, rng=draw),
         method="care",
-        input_normalization=_normalizations([pair.image for pair in pairs]),
-        output_normalization=_normalizations([pair.target for pair in pairs]),
+        input_normalization=_normalizations([pair.image for pair in pairs], learned),
+        output_normalization=_normalizations([pair.target for pair in pairs], learned),
         settings={"care": asdict(config), "training": asdict(training), "pairs": len(pairs)},
     )
-    images = [(pair.image.to(where), pair.target.to(where)) for pair in pairs]
+    images = [tuple(one.to(where, torch.float32) for one in (pair.image, pair.target)) for pair in pairs]
     task = _Restoration(
         Patches(images, learned, patch_shape=patch_shape, foreground_share=config.foreground_share, device=where),
         Patches(images, kept, patch_shape=patch_shape, device=where),
@@ -177,11 +190,13 @@ def train(
         state_path=state_path,
         settings={
             **asdict(config),
+            "kept apart": [str(region) for region in kept],
             "images": [fingerprint(one) for pair in pairs for one in (pair.image, pair.target)],
         },
         on_epoch=on_epoch,
         progress=progress,
     )
+    model.network.cpu()
     return replace(model, history=history)
 
 
@@ -216,9 +231,11 @@ def _network_config(pair: Pair, config: Config) -> UNetConfig:
     )
 
 
-def _normalizations(images: Sequence[torch.Tensor]) -> tuple[Normalization, ...]:
-    """Return one normalization a channel, fitted to all images together."""
-    channels = zip(*(image.unbind(0) for image in images), strict=True)
-    return tuple(
-        PercentileNormalization().fit(torch.cat([one.reshape(1, -1) for one in channel], dim=1)) for channel in channels
-    )
+def _normalizations(images: Sequence[torch.Tensor], regions: Sequence[Region]) -> tuple[Normalization, ...]:
+    """Return one normalization a channel, fitted to what is learned from, and to nothing that is kept apart."""
+    learned = [
+        images[region.image][(slice(None), *map(slice, region.start, region.stop))].flatten(1) for region in regions
+    ]
+    step = max(1, sum(one.shape[1] for one in learned) // MOST_FITTED)
+    together = torch.cat([one[:, ::step] for one in learned], dim=1).float()
+    return tuple(PercentileNormalization().fit(channel[None]) for channel in together)

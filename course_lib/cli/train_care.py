@@ -1,19 +1,18 @@
 """``course train-care``: train a network on pairs of a noisy and a clean image of your own."""
 
 import argparse
-import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
 
 from course_lib import care, devices, images
 from course_lib.axes import to_axes
 from course_lib.cli._messages import tell, told_at_once
-from course_lib.networks import TrainingConfig
+from course_lib.networks import TrainingConfig, join
+from course_lib.networks.processes import own_device, rank_of
 from course_lib.parameters import add_arguments, from_arguments
 from course_lib.seeding import generator
 
@@ -25,10 +24,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "train-care",
         help="train a network on noisy and clean images of the same fields",
-        description="Train a restoration network. Either give images of both kinds, --images dim1.tif dim2.tif --targets "
-        "bright1.tif bright2.tif, which are registered; or give photon counts alone with --thin 0.2, which puts a "
-        "fifth of the photons into the noisy image and the rest into the clean one. An interrupted training goes on "
-        "when the same command is given again. On several GPUs: torchrun --nproc-per-node 4 --no-python course "
+        description="Train a restoration network. Either give images of both kinds, --images dim1.tif dim2.tif "
+        "--targets bright1.tif bright2.tif, which are registered; or give photon counts alone with --thin 0.2, which "
+        "puts a fifth of the photons into the noisy image and the rest into the clean one. An interrupted training "
+        "goes on when the same command is given again. On several GPUs: torchrun --nproc-per-node 4 --no-python course "
         "train-care ...",
     )
     parser.add_argument("output", type=Path, metavar="MODEL", help="file to write, for example cells.model")
@@ -50,8 +49,8 @@ def _run(arguments: argparse.Namespace) -> None:
     output: Path = given["output"]
     _check_output(output, overwrite=given["overwrite"])
     network, training = from_arguments(care.Config, given), from_arguments(TrainingConfig, given)
-    device = devices.resolve(_own_device(given["device"]))
-    first = not distributed.is_initialized() or distributed.get_rank() == 0
+    join(given["device"])
+    device, first = own_device(given["device"]), rank_of()[0] == 0
     state = output.with_name(f"{output.name}.state")
     with told_at_once(given):
         pairs = _pairs(given)
@@ -71,21 +70,10 @@ def _run(arguments: argparse.Namespace) -> None:
         seconds = sum(record.seconds for record in model.history)
         print(
             f"{output}: {len(model.history)} epochs in {seconds:.0f} s, best after {best.epoch}",
-            f"validation loss: {model.history[0].validation_loss:.4g} after 1 epoch, {best.validation_loss:.4g} at best",
+            f"validation loss: {model.history[0].validation_loss:.4g} at first, {best.validation_loss:.4g} at best",
             f"network: {asdict(model.network.config)}",
             sep="\n  ",
         )
-
-
-def _own_device(asked: str) -> str:
-    """Join the other processes of torchrun, if it has started this one, and return the device of this one."""
-    if not distributed.is_torchelastic_launched():
-        return asked
-    number = int(os.environ["LOCAL_RANK"])
-    on_gpu = asked.startswith("cuda") or (asked == "auto" and torch.cuda.is_available())
-    if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if on_gpu else "gloo")
-    return f"cuda:{number}" if on_gpu else "cpu"
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
@@ -100,7 +88,8 @@ def _pairs(given: Mapping[str, Any]) -> list[care.Pair]:
     noisy = [(path, frame) for path in given["images"] for frame in _read(path, given["axes"])]
     if given["targets"] is None:
         draws = generator(given["seed"])
-        return [care.thinned_pair(frame, fraction=given["thin"], rng=draws).matched() for _, frame in noisy]
+        thinned = ((path, care.thinned_pair(frame, fraction=given["thin"], rng=draws)) for path, frame in noisy)
+        return [replace(pair.scaled(), sample=str(path)) for path, pair in thinned]
     clean = [frame for path in given["targets"] for frame in _read(path, given["axes"])]
     if len(noisy) != len(clean):
         raise ValueError(f"--images hold {len(noisy)} frames, --targets {len(clean)}: each needs its target.")
@@ -108,11 +97,12 @@ def _pairs(given: Mapping[str, Any]) -> list[care.Pair]:
     for (path, image), target in zip(noisy, clean, strict=True):
         if len(image) > 1 or len(target) > 1:
             raise ValueError(
-                f"{path} or its target has several channels, but only single ones can be registered: write each channel "
-                f"to a file of its own."
+                f"{path} or its target has several channels, but only single ones can be registered: write each "
+                f"channel to a file of its own."
             )
         try:
-            pairs.append(care.recorded_pair(image[0], target[0], dose_ratio=1.0).matched())
+            pair = care.recorded_pair(image[0], target[0], dose_ratio=1.0).matched()
+            pairs.append(replace(pair, sample=str(path)))
         except care.MisregisteredError as error:
             raise ValueError(f"{path} and its target are no pair: {error}") from error
     return pairs

@@ -3,6 +3,7 @@
 from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
 from course_lib.networks.patches import Patches, Region, split_regions
+from course_lib.networks.processes import join, shared_generator
 from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
 from course_lib.networks.tiling import default_tile, predict_tiles
 from course_lib.networks.training import EpochRecord, Task, TrainingConfig, TrainingError, fit, precision_for
@@ -21,9 +22,11 @@ __all__ = [
     "UNetConfig",
     "default_tile",
     "fit",
+    "join",
     "precision_for",
     "predict_on_disk",
     "predict_tiles",
     "random_views",
+    "shared_generator",
     "split_regions",
 ]

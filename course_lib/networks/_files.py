@@ -1,5 +1,6 @@
 """Tensors in files that appear only when complete, and load without running code."""
 
+import io
 import os
 import pickle
 import secrets
@@ -7,19 +8,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-__all__ = ["load_tensors", "save_tensors"]
+__all__ = ["check_folder", "load_tensors", "save_tensors"]
 
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers, words, lists and dictionaries; an older file is replaced by a complete one."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}: make it first, or check the spelling.")
+    check_folder(path)
+    packed = io.BytesIO()
+    torch.save(_plain(content, path.name), packed)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with beside.open("wb") as file:
-            torch.save(content, file)
+            file.write(packed.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -29,12 +32,18 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def load_tensors(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save_tensors` wrote; nothing in the file is executed."""
+def check_folder(path: Path) -> None:
+    """Raise unless the folder of `path` is there."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}: make it first, or check the spelling.")
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, onto the CPU; nothing in the file is executed."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check the spelling.")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is damaged, or not a file of this course: take another copy, or train again."
@@ -44,3 +53,21 @@ def load_tensors(path: Path, *, device: torch.device | str = "cpu") -> dict[str,
             f"{path} holds a {type(content).__name__}, but not what this course writes: take another file."
         )
     return content
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return what loads again without running code: NumPy's numbers as Python's, paths as words."""
+    if isinstance(value, dict):
+        return {key: _plain(one, f"{name}, {key}") for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, name) for one in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, torch.Tensor | str | int | float):
+        return value
+    raise TypeError(
+        f"{name} is a {type(value).__name__}, but only tensors, numbers and words can be written to a file: "
+        f"convert it first."
+    )

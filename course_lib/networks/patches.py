@@ -9,7 +9,7 @@ well as tensors.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,10 +56,11 @@ def split_regions(
     shapes: Sequence[tuple[int, ...]],
     *,
     patch_shape: tuple[int, ...],
+    samples: Sequence[Hashable] | None = None,
     validation_share: float = 0.1,
     rng: torch.Generator,
 ) -> tuple[list[Region], list[Region]]:
-    """Keep whole images apart for validation, or, of fewer than five, one end of each.
+    """Keep whole samples apart for validation, or, of fewer than five, one end of each.
 
     Parameters
     ----------
@@ -67,10 +68,13 @@ def split_regions(
         Sides of each image along the spatial axes, ([z,] y, x).
     patch_shape : tuple of int
         Sides of a patch: each part holds at least one.
+    samples : sequence, optional
+        Names, one for each image: images of one name show the same field, such as the times of a film or several
+        thinnings of one recording, and are kept together. By default each image is a sample of its own.
     validation_share : float
-        Of the images, or of their longer side; above 0 and at most 0.5.
+        Of the samples, or of an image's longer side; above 0 and at most 0.5.
     rng : torch.Generator
-        Chooses the images, or the ends.
+        Chooses the samples, or the ends.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def split_regions(
     Raises
     ------
     ValueError
-        If the share is out of range, or an image is too small to be split.
+        If the share is out of range, an image is too small to be split, or images of one sample differ in their sides.
 
     Examples
     --------
@@ -92,31 +96,48 @@ def split_regions(
     """
     if not 0 < validation_share <= 0.5:
         raise ValueError(f"validation_share is {validation_share:g}, but must be above 0 and at most 0.5.")
-    for index, shape in enumerate(shapes):
+    names = list(range(len(shapes))) if samples is None else list(samples)
+    if len(names) != len(shapes):
+        raise ValueError(f"samples has {len(names)} names, but there are {len(shapes)} images: give one for each.")
+    whole: dict[Hashable, list[Region]] = {}
+    for index, (name, shape) in enumerate(zip(names, shapes, strict=True)):
         _check_patch(patch_shape, shape, index)
-    whole = [Region(image=k, start=(0,) * len(shape), stop=tuple(shape)) for k, shape in enumerate(shapes)]
-    if len(shapes) >= 5:
-        kept = max(1, round(validation_share * len(shapes)))
-        order = torch.randperm(len(shapes), generator=rng).tolist()
-        return [whole[k] for k in sorted(order[kept:])], [whole[k] for k in sorted(order[:kept])]
+        whole.setdefault(name, []).append(Region(image=index, start=(0,) * len(shape), stop=tuple(shape)))
+    order = torch.randperm(len(whole), generator=rng).tolist()
+    if len(whole) >= 5:
+        apart = set(order[: max(1, round(validation_share * len(whole)))])
+        together = list(whole.values())
+        return (
+            [region for k, regions in enumerate(together) if k not in apart for region in regions],
+            [region for k, regions in enumerate(together) if k in apart for region in regions],
+        )
     training, validation = [], []
-    for region in whole:
-        sides = region.sides
-        axis = len(sides) - 2 + int(sides[-1] > sides[-2])  # the longer of Y and X
-        side, patch = sides[axis], patch_shape[axis]
-        if side < 2 * patch:
-            raise ValueError(
-                f"image {region.image} has sides {sides}, too few along its longer side to keep a patch of "
-                f"{patch_shape} apart for validation: make the patch at most {side // 2} long, or give larger images."
-            )
-        kept = min(max(patch, round(validation_share * side)), side - patch)
+    for name, regions in whole.items():
+        if len({region.stop for region in regions}) > 1:
+            raise ValueError(f"the images of the sample {name!r} differ in their sides: crop them to one field.")
         at_start = bool(torch.randint(2, (), generator=rng))
-        cut = kept if at_start else side - kept
-        first = Region(image=region.image, start=region.start, stop=_with(region.stop, axis, cut))
-        second = Region(image=region.image, start=_with(region.start, axis, cut), stop=region.stop)
-        training.append(second if at_start else first)
-        validation.append(first if at_start else second)
+        for region in regions:
+            learned, kept = _cut_apart(region, patch_shape, validation_share, at_start=at_start)
+            training.append(learned)
+            validation.append(kept)
     return training, validation
+
+
+def _cut_apart(region: Region, patch_shape: tuple[int, ...], share: float, *, at_start: bool) -> tuple[Region, Region]:
+    """Return what is left of an image, and the end that is kept apart."""
+    sides = region.sides
+    axis = len(sides) - 2 + int(sides[-1] > sides[-2])  # the longer of Y and X
+    side, patch = sides[axis], patch_shape[axis]
+    if side < 2 * patch:
+        raise ValueError(
+            f"image {region.image} has sides {sides}, too few along its longer side to keep a patch of "
+            f"{patch_shape} apart for validation: make the patch at most {side // 2} long, or give larger images."
+        )
+    kept = min(max(patch, round(share * side)), side - patch)
+    cut = kept if at_start else side - kept
+    first = Region(image=region.image, start=region.start, stop=_with(region.stop, axis, cut))
+    second = Region(image=region.image, start=_with(region.start, axis, cut), stop=region.stop)
+    return (second, first) if at_start else (first, second)
 
 
 class Patches:
@@ -132,7 +153,7 @@ class Patches:
         Sides of a patch, ([z,] y, x).
     foreground_share : float
         Leaves out patches that are dark: from 0, none, to 1, all but the brightest. The brightness of a patch is the
-        99th percentile of its first image; the share is meant between the darkest and the brightest patch.
+        99th percentile of a channel of its first image; the share is meant between the darkest and the brightest patch.
     device : torch.device
         Where the patches go.
 
@@ -185,7 +206,7 @@ class Patches:
         if foreground_share > 0:
             self._cells = self._cells[self._bright(foreground_share)]
         places = np.prod(self._cells[:, 2] - self._cells[:, 1], axis=-1)
-        self._chances = torch.from_numpy(places / places.sum())
+        self._cumulated = np.cumsum(places / places.sum())
 
     def _cells_of(self, region: Region) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return, for each cell, the image (repeated), and the first and the end of the places of a patch's corner."""
@@ -199,18 +220,25 @@ class Patches:
         return np.stack((np.full_like(lows, region.image), lows, highs), axis=1)
 
     def _bright(self, share: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return which cells to keep; each channel counts relative to its own brightest patch."""
         middles = (self._cells[:, 1] + self._cells[:, 2] - 1) // 2
-        brightness = np.array(
+        brightness = np.stack(
             [
-                np.percentile(self._read(int(cell[0, 0]), middle.tolist())[0].cpu().numpy(), 99)
+                np.percentile(_numbers(self.images[cell[0, 0]][0][self._place(middle.tolist())]), 99, axis=axes)
                 for cell, middle in zip(self._cells, middles, strict=True)
+                for axes in [tuple(range(1, 1 + len(self.patch_shape)))]
             ]
         )
-        return np.asarray(brightness >= brightness.min() + share * np.ptp(brightness))
+        low, high = brightness.min(axis=0), brightness.max(axis=0)
+        relative = (brightness - low) / np.where(high > low, high - low, 1)
+        return np.asarray(relative.max(axis=1) >= share)
+
+    def _place(self, start: Sequence[int]) -> tuple[slice, ...]:
+        spatial = (slice(first, first + side) for first, side in zip(start, self.patch_shape, strict=True))
+        return (slice(None), *spatial)
 
     def _read(self, image: int, start: Sequence[int]) -> tuple[torch.Tensor, ...]:
-        place = tuple(slice(first, first + side) for first, side in zip(start, self.patch_shape, strict=True))
-        return tuple(_as_tensor(one[(slice(None), *place)], self.device) for one in self.images[image])
+        return tuple(_as_tensor(one[self._place(start)], self.device) for one in self.images[image])
 
     def draw(self, count: int, *, rng: torch.Generator, rank: int = 0, ranks: int = 1) -> tuple[torch.Tensor, ...]:
         """Draw `count` patches: tensors (N, C, [Z,] Y, X), one for each of the images that belong together.
@@ -224,9 +252,9 @@ class Patches:
         rank, ranks : int
             This process reads every `ranks`-th patch, from number `rank` on.
         """
-        chosen = torch.multinomial(self._chances, count, replacement=True, generator=rng)
-        within = torch.rand((count, len(self.patch_shape)), generator=rng, dtype=torch.float64).numpy()
-        cells = self._cells[chosen.numpy()]
+        draws = torch.rand((count, 1 + len(self.patch_shape)), generator=rng, dtype=torch.float64).numpy()
+        chosen = np.searchsorted(self._cumulated, draws[:, 0], side="right").clip(max=len(self._cells) - 1)
+        cells, within = self._cells[chosen], draws[:, 1:]
         starts = cells[:, 1] + np.floor(within * (cells[:, 2] - cells[:, 1])).astype(int)
         read = [self._read(int(cells[k, 0, 0]), starts[k].tolist()) for k in range(rank, count, ranks)]
         return tuple(torch.stack(one) for one in zip(*read, strict=True))
@@ -250,6 +278,10 @@ class Patches:
         for first in range(0, len(mine), batch_size):
             read = [self._read(image, start) for image, start in mine[first : first + batch_size]]
             yield tuple(torch.stack(one) for one in zip(*read, strict=True))
+
+
+def _numbers(values: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values)
 
 
 def _as_tensor(values: Any, device: torch.device) -> torch.Tensor:

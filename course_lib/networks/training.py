@@ -4,10 +4,11 @@ A step draws a batch, computes the loss, follows its gradient once, and forgets 
 validation set is looked at, never only its last batch, and the best weights so far are kept. What is to be learned is a
 `Task`: it draws batches and knows the loss.
 
-Training is exact to repeat: every draw comes from one generator, whose state is saved with weights and optimizer, so
-that a killed training goes on to the same weights. Started by ``torchrun``, the same function runs as many processes:
-each computes its share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so
-that the result is that of one process with the same ``batch_size``.
+Every draw comes from one generator, whose state is saved with weights and optimizer, so that on a CPU a training is
+exact to repeat, and a killed one goes on to the same weights; a GPU adds up in changing order, and differs in the last
+digits. Started by ``torchrun``, the same function runs as many processes, once they called `join`: each computes its
+share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so that the result is
+that of one process with the same ``batch_size``, but for rounding.
 
 References
 ----------
@@ -33,9 +34,9 @@ from torch.optim import lr_scheduler
 from tqdm import tqdm
 
 from course_lib import devices
-from course_lib.networks._files import load_tensors, save_tensors
+from course_lib.networks._files import check_folder, load_tensors, save_tensors
+from course_lib.networks.processes import own_device, rank_of, shared, shared_generator
 from course_lib.parameters import Parameters, parameter
-from course_lib.seeding import generator
 
 __all__ = ["EpochRecord", "Task", "TrainingConfig", "TrainingError", "fit", "precision_for"]
 
@@ -164,7 +165,7 @@ def fit(
     rng : int, torch.Generator or None
         Seed of all draws; a generator must live on the CPU.
     device : str or torch.device
-        Where to train. A process started by torchrun takes the GPU of its number.
+        Where to train; ``"auto"`` is, in a process that has joined others on GPUs, the one of its number.
     state_path : str or path, optional
         File that keeps the training's state after each epoch. If it exists, training goes on from there, to the same
         weights as without the break; it is deleted at the end.
@@ -187,19 +188,26 @@ def fit(
     ValueError
         If the saved state is of a training with other settings.
     """
-    where = devices.resolve(device)
-    run = _Run(network.to(where), task, config, dict(settings or {}), draws=generator(rng), device=where)
+    where = own_device(device)
     path = None if state_path is None else Path(state_path)
-    if path is not None and path.exists():
-        run.load(path)
-    first = not distributed.is_initialized() or distributed.get_rank() == 0
+    if path is not None:
+        check_folder(path)
+    run = _Run(network.to(where), task, config, dict(settings or {}), draws=shared_generator(rng), device=where)
+    first = run.rank == 0
+    state = shared(load_tensors(path) if first and path is not None and path.exists() else None)
+    if state is not None and path is not None:
+        run.resume(state, path)
     total = config.epochs * config.steps_per_epoch
     done = len(run.history) * config.steps_per_epoch
     with tqdm(
         total=total, initial=done, unit="step", desc="training", disable=None if progress and first else True
     ) as bar:
         while not run.is_over:
-            record = run.epoch(tick=bar.update)
+            try:
+                record = run.epoch(tick=bar.update)
+            except TrainingError:
+                network.load_state_dict(run.best_weights)
+                raise
             bar.set_postfix(validation_loss=f"{record.validation_loss:.4g}")
             if first and path is not None:
                 run.save(path)
@@ -207,6 +215,7 @@ def fit(
                 on_epoch(record)
     network.load_state_dict(run.best_weights)
     network.eval()
+    shared(None)  # wait for the others, who may still look for the state
     if first and path is not None:
         path.unlink(missing_ok=True)
     return tuple(run.history)
@@ -227,10 +236,14 @@ class _Run:
     ) -> None:
         self.network, self.task, self.config, self.draws, self.device = network, task, config, draws, device
         self.settings = asdict(config) | settings
-        self.rank, self.ranks = 0, 1
+        self.rank, self.ranks = rank_of()
         self.trained: nn.Module = network
-        if distributed.is_initialized():
-            self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
+        if self.ranks > 1:
+            if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules()):
+                raise ValueError(
+                    "the network has batch normalization, whose averages differ between processes: pass "
+                    "normalization='none', or train in one process."
+                )
             self.trained = nn.parallel.DistributedDataParallel(network)
         if config.batch_size % self.ranks:
             raise ValueError(
@@ -255,18 +268,16 @@ class _Run:
         """Train for one epoch, look at the validation set, and keep the weights if they are the best."""
         begun = time.perf_counter()
         self.trained.train()
-        total = torch.zeros((), device=self.device, dtype=torch.float64)
-        for _ in range(self.config.steps_per_epoch):
-            total += self._step()
-            tick()
-        training_loss = self._mean(total, self.config.steps_per_epoch)
-        validation_loss = self.validate()
-        for name, loss in (("training", training_loss), ("validation", validation_loss)):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the {name} loss of epoch {len(self.history) + 1} is {loss}: check that no image holds NaN, and "
-                    f"lower learning_rate, which is {self.config.learning_rate:g}, or clip_norm."
-                )
+        losses = []
+        with _understandable(self.config.batch_size):
+            for _ in range(self.config.steps_per_epoch):
+                losses.append(self._step())
+                tick()
+        training_loss = self._mean(losses)
+        self._check(training_loss, "training")
+        with _understandable(self.config.batch_size):
+            validation_loss = self.validate()
+        self._check(validation_loss, "validation")
         if self.config.schedule == "plateau":
             self.schedule.step(validation_loss)
         record = EpochRecord(
@@ -284,10 +295,9 @@ class _Run:
     def _step(self) -> torch.Tensor:
         batch = self.task.training_batch(self.config.batch_size, rng=self.draws, rank=self.rank, ranks=self.ranks)
         self.optimizer.zero_grad(set_to_none=True)
-        with _understandable(self.config.batch_size), self._autocast():
+        with self._autocast():
             loss = self.task.loss(self.trained, batch).mean()
-        with _understandable(self.config.batch_size):
-            loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         if self.config.schedule == "one-cycle":
@@ -298,21 +308,32 @@ class _Run:
     def validate(self) -> float:
         """Return the mean loss over the whole validation set."""
         self.trained.eval()
-        total = torch.zeros((), device=self.device, dtype=torch.float64)
-        count = 0
+        losses: list[torch.Tensor] = []
         for batch in self.task.validation_batches(self.config.batch_size, rank=self.rank, ranks=self.ranks):
             with self._autocast():
-                losses = self.task.loss(self.network, batch)
-            total += losses.sum()
-            count += len(losses)
-        return self._mean(total, count)
+                losses.extend(self.task.loss(self.network, batch))
+        return self._mean(losses)
 
-    def _mean(self, total: torch.Tensor, count: int) -> float:
+    def _mean(self, losses: list[torch.Tensor]) -> float:
         """Return the mean over all processes."""
-        both = torch.stack((total, total.new_tensor(count)))
+        here = torch.stack(losses).cpu().double() if losses else torch.zeros(0, dtype=torch.float64)
+        total, count = float(here.sum()), len(here)
         if self.ranks > 1:
-            distributed.all_reduce(both)
-        return float(both[0] / both[1])
+            everywhere: list[Any] = [None] * self.ranks
+            distributed.all_gather_object(everywhere, (total, count))
+            total, count = math.fsum(one for one, _ in everywhere), sum(one for _, one in everywhere)
+        if count == 0:
+            raise ValueError("the validation set is empty: keep at least one patch apart.")
+        return total / count
+
+    def _check(self, loss: float, name: str) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the {name} loss of epoch {len(self.history) + 1} is {loss}; the network has its best weights of "
+                f"before. Check that no image holds NaN, and lower learning_rate, which is "
+                f"{self.config.learning_rate:g}, or clip_norm; for that, delete the file of the training's state, if "
+                f"there is one."
+            )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == torch.float32:
@@ -335,9 +356,8 @@ class _Run:
             },
         )
 
-    def load(self, path: Path) -> None:
+    def resume(self, state: dict[str, Any], path: Path) -> None:
         """Take over what `save` wrote."""
-        state = load_tensors(path, device=self.device)
         changed = _changes(state["settings"], self.settings)
         if changed:
             raise ValueError(
@@ -357,7 +377,9 @@ def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> Any:
         steps = config.epochs * config.steps_per_epoch
         return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=steps)
     if config.schedule == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.patience)
+        return lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=config.patience - 1, threshold=0.0, threshold_mode="abs"
+        )
     return lr_scheduler.ConstantLR(optimizer, factor=1.0)
 
 
@@ -370,7 +392,9 @@ def _understandable(batch_size: int) -> Iterator[None]:
     """Say what helps where the memory does not hold a batch."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not devices.is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"the memory does not hold a batch of {batch_size} patches: halve batch_size, or make the patches smaller."
         ) from error

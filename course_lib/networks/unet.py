@@ -184,7 +184,8 @@ class UNet(nn.Module):
             if level > 0 or self.config.skips == "all":
                 features = torch.cat((features, seen[level]), dim=1)
             features = self.up[level](features)
-        output: torch.Tensor = self.last(features)
+        with torch.autocast(image.device.type, enabled=False):  # bright pixels need more digits than 16 bits have
+            output: torch.Tensor = self.last(features.float() if features.dtype == torch.bfloat16 else features)
         values, errors = output.tensor_split([self.config.out_channels], dim=1)
         if self.config.learns == "the change":
             changed, others = values.tensor_split([self.config.in_channels], dim=1)

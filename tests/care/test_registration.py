@@ -39,6 +39,15 @@ def test_a_stack_is_registered_along_all_axes() -> None:
     assert found.correlation > 0.98
 
 
+@pytest.mark.parametrize(
+    ("planes", "shift"),
+    [(4, (-0.5, 1.3, 0.2)), (8, (-0.5, 1.3, 0.2)), (8, (-1.5, 0.0, -2.6)), (15, (-1.5, 0.0, -2.6))],
+)
+def test_few_planes_are_registered_without_bias(planes: int, shift: tuple[float, ...]) -> None:
+    found = register(scene((planes, 96, 96), shift=shift), scene((planes, 96, 96)))
+    assert found.shift == pytest.approx([-one for one in shift], abs=0.1)
+
+
 def test_what_is_laid_over_agrees_where_both_were_recorded() -> None:
     clean = scene((128, 128))
     found = register(scene((128, 128), shift=(2.5, -4.25)), clean)
@@ -49,7 +58,7 @@ def test_what_is_laid_over_agrees_where_both_were_recorded() -> None:
 def test_a_registered_pair_stays_as_it_is() -> None:
     clean = scene((64, 64))
     found = register(clean, clean)
-    assert found.shift == (0.0, 0.0)
+    assert found.shift == pytest.approx((0, 0), abs=1e-9)
     assert found.inside == (slice(0, 64), slice(0, 64))
     torch.testing.assert_close(found.image, clean, rtol=0, atol=1e-9 * float(clean.max()))
 

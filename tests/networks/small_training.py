@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import distributed, nn
 
-from course_lib.networks import Patches, Region, TrainingConfig, UNet, UNetConfig, fit, random_views
+from course_lib.networks import Patches, Region, TrainingConfig, UNet, UNetConfig, fit, join, random_views
 
 CONFIG = TrainingConfig(epochs=3, steps_per_epoch=4, batch_size=4, learning_rate=3e-3, precision="float32")
 
@@ -41,8 +41,7 @@ def small_network() -> UNet:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if distributed.is_torchelastic_launched():
-        distributed.init_process_group("gloo")
+    join("cpu")
     network = small_network()
     history = fit(network, Denoising(), CONFIG, rng=7, device="cpu", progress=False)
     if not distributed.is_initialized() or distributed.get_rank() == 0:

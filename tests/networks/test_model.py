@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,26 @@ def test_a_disk_that_is_full_keeps_the_older_file(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     assert Model.load(path).method == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_of_numpy_and_paths_are_written_as_plain_ones(tmp_path: Path) -> None:
+    import numpy as np
+
+    trained = replace(
+        model(), settings={"share": np.float64(0.5), "count": np.int64(3), "source": tmp_path, "t": (1, 2)}
+    )
+    trained.save(tmp_path / "trained.model")
+    loaded = Model.load(tmp_path / "trained.model")
+    assert loaded.settings == {"share": 0.5, "count": 3, "source": str(tmp_path), "t": [1, 2]}
+    with pytest.raises(TypeError, match=r"trained\.model, settings, odd is a set, but only tensors, numbers and words"):
+        replace(model(), settings={"odd": {1}}).save(tmp_path / "trained.model")
+
+
+def test_bright_pixels_keep_their_digits_in_half_precision() -> None:
+    given = image(64, 64)
+    given[20:36, 20:36] += 700 * torch.rand(16, 16, generator=torch.Generator().manual_seed(2))
+    half = model(learns="the change").predict(given, device="cpu", precision="bfloat16")
+    assert len(half[20:36, 20:36].unique()) > 250
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.networks import EpochRecord, TrainingConfig, TrainingError, UNet, fit, precision_for
+from course_lib.networks import EpochRecord, TrainingConfig, TrainingError, UNet, UNetConfig, fit, precision_for
 
 sys.path.insert(0, str(Path(__file__).parent))  # the script is run by itself, too
 from small_training import CONFIG, Denoising, small_network
@@ -113,9 +113,7 @@ def test_processes_that_share_batches_train_as_one(tmp_path: Path, processes: in
 
 
 def test_a_batch_must_be_shared_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
-    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
-    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 3)
+    monkeypatch.setattr("course_lib.networks.training.rank_of", lambda: (0, 3))
     monkeypatch.setattr("torch.nn.parallel.DistributedDataParallel", lambda network: network)
     with pytest.raises(ValueError, match="batch_size is 4, but must be a multiple of the 3 processes"):
         weights_after()
@@ -159,10 +157,12 @@ def test_it_stops_where_there_is_no_progress() -> None:
 
 def test_plateau_halves_the_learning_rate() -> None:
     losses = [1.0, 2.0, 2.0, 2.0, 2.0]
-    config = CONFIG.replace(epochs=5, schedule="plateau", patience=1)
-    history = fit(small_network(), Scripted(losses), config, rng=0, device="cpu", progress=False)
-    rates = [record.learning_rate / config.learning_rate for record in history]
-    assert rates == [1.0, 1.0, 0.5, 0.5, 0.25]
+    config = CONFIG.replace(epochs=5, schedule="plateau", patience=2)
+    for offset in (0.0, -9.0):  # the probabilistic loss may be negative
+        scripted = Scripted([loss + offset for loss in losses])
+        history = fit(small_network(), scripted, config, rng=0, device="cpu", progress=False)
+        rates = [record.learning_rate / config.learning_rate for record in history]
+        assert rates == [1.0, 1.0, 0.5, 0.5, 0.25]
 
 
 def test_the_validation_loss_is_that_of_the_whole_set() -> None:
@@ -205,14 +205,44 @@ def test_a_loss_of_nan_ends_the_training_with_the_remedy() -> None:
         def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
             return super().loss(network, batch) * float("nan")
 
-    with pytest.raises(TrainingError, match=r"training loss of epoch 1 is nan: .* lower learning_rate, which is 0.003"):
-        fit(small_network(), Broken(), CONFIG, rng=0, device="cpu", progress=False)
+    network = small_network()
+    with pytest.raises(TrainingError, match=r"training loss of epoch 1 is nan; .* lower learning_rate, which is 0.003"):
+        fit(network, Broken(), CONFIG, rng=0, device="cpu", progress=False)
+    assert_same(network.state_dict(), small_network().state_dict())
+
+
+def test_without_a_validation_set_there_is_no_training() -> None:
+    class Blind(Denoising):
+        def validation_batches(self, batch_size: int, *, rank: int, ranks: int) -> Iterator[Batch]:
+            yield from ()
+
+    with pytest.raises(ValueError, match="the validation set is empty"):
+        fit(small_network(), Blind(), CONFIG, rng=0, device="cpu", progress=False)
+
+
+def test_a_process_of_torchrun_must_have_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match=r"torchrun started 2 processes, .* call networks\.join\(\) first"):
+        weights_after()
+
+
+def test_batch_normalization_is_not_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.networks.training.rank_of", lambda: (0, 2))
+    network = UNet(UNetConfig(depth=1, base_channels=4, normalization="batch"), rng=0)
+    with pytest.raises(ValueError, match="batch normalization, whose averages differ between processes"):
+        fit(network, Denoising(), CONFIG, rng=0, device="cpu", progress=False)
+
+
+def test_a_missing_folder_for_the_state_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        weights_after(state_path=tmp_path / "nowhere" / "training.state")
 
 
 def test_a_batch_too_large_for_the_memory_is_said_so() -> None:
     class Large(Denoising):
         def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
-            raise torch.OutOfMemoryError
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")  # as torch's CPU says it
 
     with pytest.raises(TrainingError, match="does not hold a batch of 4 patches: halve batch_size"):
         fit(small_network(), Large(), CONFIG, rng=0, device="cpu", progress=False)
