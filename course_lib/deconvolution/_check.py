@@ -3,7 +3,8 @@
 import math
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from numbers import Integral, Real
+from typing import Literal, SupportsFloat
 
 import torch
 
@@ -21,6 +22,9 @@ __all__ = [
     "check_psf",
 ]
 
+LARGEST_POWER = 0.4
+"""Of the largest number of its type, up to which an image may reach: so that the squares of millions add up."""
+
 Boundary = Literal["linear", "circular"]
 Background = float | torch.Tensor
 Callback = Callable[[int, torch.Tensor], None]
@@ -32,10 +36,13 @@ def check_inputs(image: torch.Tensor, psf: torch.Tensor, *, background: Backgrou
     """Check image and PSF, and return the background as a tensor that fits the image."""
     check_psf(psf)
     check_spatial(image, psf.ndim)
+    if image.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"image has dtype {image.dtype}, but must be float32 or float64: image.float() converts it.")
     if image.dtype != psf.dtype:
         raise TypeError(f"image has dtype {image.dtype}, but the psf {psf.dtype}: psf.to({image.dtype}) converts it.")
     if image.device != psf.device:
         raise ValueError(f"image is on {image.device}, but the psf on {psf.device}: move one of them with .to().")
+    _check_size_of_numbers(image)
     if psf.ndim == 3:
         _check_planes(image.shape[-3], psf.shape[0])
     return _check_background(background, image)
@@ -73,17 +80,19 @@ def check_photons(image: torch.Tensor) -> None:
         )
 
 
-def check_count(value: int, *, name: str) -> int:
+def check_count(value: int | Integral, *, name: str) -> int:
     """Return `value`, or raise unless it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {value!r}, but must be a whole number, for example 30.")
     if value < 1:
         raise ValueError(f"{name} is {value}, but must be at least 1.")
-    return value
+    return int(value)
 
 
 def check_number(value: float, *, name: str, above: float = -math.inf, least: float = -math.inf) -> float:
     """Return `value` as a float, or raise unless it is finite, above `above` and at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+        raise TypeError(f"{name} is {value!r}, but must be a number.")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{name} is {number}, but must be a finite number.")
@@ -92,6 +101,15 @@ def check_number(value: float, *, name: str, above: float = -math.inf, least: fl
     if number < least:
         raise ValueError(f"{name} is {number:g}, but must be at least {least:g}.")
     return number
+
+
+def _check_size_of_numbers(image: torch.Tensor) -> None:
+    largest, limit = float(image.detach().abs().max()), torch.finfo(image.dtype).max ** LARGEST_POWER
+    if largest > limit:
+        raise ValueError(
+            f"image reaches {largest:g}, but must stay below {limit:.1g} in {image.dtype}, or sums of squares "
+            f"overflow: turn it into photons."
+        )
 
 
 def _check_planes(planes: int, psf_planes: int) -> None:
@@ -109,7 +127,7 @@ def _check_planes(planes: int, psf_planes: int) -> None:
 
 
 def _check_background(background: Background, image: torch.Tensor) -> torch.Tensor:
-    if isinstance(background, bool) or not isinstance(background, int | float | torch.Tensor):
+    if isinstance(background, bool) or not isinstance(background, Real | torch.Tensor):
         raise TypeError(
             f"background is a {type(background).__name__}, but must be photons per voxel: a number or a tensor."
         )

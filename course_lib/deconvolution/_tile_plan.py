@@ -1,17 +1,14 @@
 """What is checked and chosen before the first tile: shapes, background, the method, and how large the tiles are."""
 
-import inspect
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from course_lib import images
-from course_lib.deconvolution._check import check_count, check_number, check_psf
-from course_lib.deconvolution.depth_varying import Method
+from course_lib.deconvolution._check import check_number, check_psf
+from course_lib.deconvolution._method import Method, check_for_parts, check_wrapping, warn_of_seams
 from course_lib.deconvolution.volume import Volume
 from course_lib.images.tiles import describe_sides
 
@@ -23,12 +20,6 @@ variation, 27 for `richardson_lucy` and 39 for its acceleration."""
 DEFAULT_MEMORY_GIB = 2.0
 SHARE_OF_GPU = 0.8
 """Of the memory that is free on a GPU, what tiles may take."""
-FITTED_TO_EACH_TILE = {
-    "jansson_van_cittert": ("its step and its upper bound", None),
-    "tikhonov_miller": ("its step and, unless given, its regularization", None),
-    "wiener": ("the ratio of noise to signal", "noise_to_signal"),
-}
-"""What a method fits to the image, and the setting that takes its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +81,7 @@ def plan_tiles(
     """
     shape = _check_shapes(volume, psf)
     margin = _check_halo(halo, psf)
-    _check_method(method)
+    check_for_parts(method, part="tile")
     memory_bytes = memory_for_tiles(device, memory_gib)
     try:
         sides = images.largest_tile(
@@ -103,8 +94,13 @@ def plan_tiles(
     except ValueError as error:
         raise ValueError(f"{error} Cropping the PSF does that.") from None
     if sides != shape:
-        _check_boundary(method, sides, shape)
-        _warn_of_seams(method, sides)
+        tiles = describe_sides(sides)
+        check_wrapping(
+            method,
+            cut=f"the volume of {describe_sides(shape)} is cut into tiles of {tiles}",
+            remedy="give more memory_gib",
+        )
+        warn_of_seams(method, part=f"tile of {tiles}", remedy="give enough memory_gib for one tile", stacklevel=3)
     return TilePlan(sides=sides, halo=margin)
 
 
@@ -135,14 +131,15 @@ def memory_for_tiles(device: torch.device, memory_gib: float | None = None) -> f
     return DEFAULT_MEMORY_GIB * 2**30
 
 
-def check_background(background: float, volume: Volume) -> None:
-    """Raise if it is negative, or brighter than every voxel."""
+def check_background(background: float, volume: Volume) -> float:
+    """Return it, or raise if it is negative, or brighter than every voxel."""
     number = check_number(background, name="background", least=0)
     if number > volume.survey.largest:
         raise ValueError(
             f"background is {number:g} photons per voxel, but the brightest voxel of {volume.path} has only "
             f"{volume.survey.largest:g}: give it in photons, after offset and gain."
         )
+    return number
 
 
 def _padded(voxels: int) -> int:
@@ -179,44 +176,3 @@ def _check_halo(halo: Sequence[int] | None, psf: torch.Tensor) -> tuple[int, ...
             f"{default_halo(psf)} makes the seams vanish."
         )
     return tuple(halo)
-
-
-def _settings_of(method: Method) -> dict[str, Any]:
-    """Return the default of each parameter, as `functools.partial` changed them."""
-    return {name: one.default for name, one in inspect.signature(method).parameters.items()}
-
-
-def _check_method(method: Method) -> None:
-    settings = _settings_of(method)
-    if "iterations" in settings:
-        check_count(settings["iterations"], name="iterations")
-    if settings.get("stop") is not None:
-        raise ValueError(
-            "method has a rule stop, which would see one tile at a time and end each after another number of "
-            "iterations: find the number on a part of the volume, with automatic_stop for example, and pass iterations."
-        )
-    if settings.get("callback") is not None:
-        raise ValueError(
-            "method has a callback, which would be called for each tile with its margins: leave it; progress=True "
-            "shows how far the run is."
-        )
-
-
-def _check_boundary(method: Method, sides: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    if _settings_of(method).get("boundary") == "circular":
-        raise ValueError(
-            f"the boundary is circular, but the volume of {describe_sides(shape)} is cut into tiles of "
-            f"{describe_sides(sides)}, which do not wrap round: use boundary='linear', or give more memory_gib."
-        )
-
-
-def _warn_of_seams(method: Method, sides: tuple[int, ...]) -> None:
-    """Say so if a method fits its settings to each tile, so that tiles differ."""
-    name = getattr(getattr(method, "func", method), "__name__", "")
-    fitted, setting = FITTED_TO_EACH_TILE.get(name, ("", None))
-    if fitted and (setting is None or _settings_of(method)[setting] is None):
-        warnings.warn(
-            f"{name} fits {fitted} to the image, and so to each tile of {describe_sides(sides)}: expect seams of some "
-            f"per cent of the peak. Use richardson_lucy, or give enough memory_gib for one tile.",
-            stacklevel=4,
-        )

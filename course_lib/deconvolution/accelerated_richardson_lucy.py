@@ -1,4 +1,7 @@
-r"""Richardson-Lucy with the acceleration of Biggs and Andrews: the same estimates in a quarter of the iterations.
+r"""Richardson-Lucy with the acceleration of Biggs and Andrews: nearly the same estimates in fewer iterations.
+
+It needs about 6 iterations for 10 plain ones, 12 for 30, and 24 to 36 for 100. Images of few photons, which bear only a
+few iterations, gain little.
 
 Successive iterations of Richardson-Lucy, :math:`x_{k+1} = R(x_k)`, move in nearly the same direction. So let each step
 begin further along the last one,

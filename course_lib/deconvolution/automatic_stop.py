@@ -2,22 +2,35 @@ r"""Choose the number of iterations from the photons themselves, then restore al
 
 The photons are split, three quarters are deconvolved, and one quarter tells when to stop (`held_out_photons`). Then the
 method runs on all photons for as many iterations. All photons would bear a few iterations more than three quarters of
-them; the larger the share that judges, the more are missed, and the smaller, the more its own noise decides. A quarter
-did best in trials with simulated filaments, nuclei and beads, other ones than those of the benchmark.
+them; the larger the share that judges, the more are missed, and the smaller, the more its own noise decides.
 """
 
+import inspect
 import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
-from course_lib.deconvolution._check import Background, Boundary, StoppingRule, check_count, check_inputs, check_photons
+from course_lib.deconvolution._check import (
+    Background,
+    Boundary,
+    StoppingRule,
+    check_count,
+    check_inputs,
+    check_number,
+    check_photons,
+)
+from course_lib.deconvolution._method import check_given_once, name_of
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
 from course_lib.deconvolution.held_out_photons import HeldOutPhotons
 from course_lib.noise import split_photons
 
 __all__ = ["AutomaticStop", "PoissonMethod", "automatic_stop"]
+
+
+MOST_PHOTONS = 2**24
+"""In a voxel: above, float32 does not hold all whole numbers."""
 
 
 class PoissonMethod(Protocol):
@@ -79,7 +92,9 @@ def automatic_stop(
     psf, background, boundary
         As for `richardson_lucy`.
     method : callable
-        Iteration to stop: `richardson_lucy`, `accelerated_richardson_lucy`, or another with their keywords.
+        Iteration to stop: `richardson_lucy`, `accelerated_richardson_lucy`, or another with their keywords;
+        `functools.partial` gives it settings, but none of `iterations` and `stop`. A `background` and a `boundary`
+        belong beside it, not in it.
     held_out : float
         Share of the photons that judge, between 0 and 1.
     splits : int
@@ -99,7 +114,8 @@ def automatic_stop(
     Raises
     ------
     ValueError, TypeError
-        As for `richardson_lucy`; if the image is not in photons, or a number is out of range.
+        As for `richardson_lucy`; if the image is not in photons or reaches 2²⁴ of them, if a number is out of range,
+        or if the method has no iterations to stop, or has its own.
 
     Warns
     -----
@@ -126,6 +142,7 @@ def automatic_stop(
     """
     check_count(most_iterations, name="most_iterations")
     check_count(splits, name="splits")
+    _check_method(method, background=background, boundary=boundary)
     behind = check_inputs(image, psf, background=background)
     check_photons(image)
     photons = image.detach().round()
@@ -134,6 +151,12 @@ def automatic_stop(
             f"image reaches {float(image.detach().max()):g}, but must be in photons detected, or none can be held out: "
             f"noise.Camera.to_electrons converts a camera image."
         )
+    if float(photons.max()) >= MOST_PHOTONS:
+        raise ValueError(
+            f"image reaches {float(photons.max()):g} photons, but must stay below 2²⁴, or they cannot be split "
+            f"exactly: with so many, noise matters little; choose iterations without automatic_stop."
+        )
+    check_number(held_out, name="held_out")
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is {held_out:g}, but must be between 0 and 1, for example 0.25.")
     judge, kept = split_photons(photons.expand(splits, *photons.shape), fraction=held_out, rng=rng)
@@ -156,3 +179,19 @@ def automatic_stop(
     restored = method(image, psf, iterations=iterations, background=background, boundary=boundary)
     scores = torch.tensor(rule.scores, dtype=torch.float64)
     return AutomaticStop(iterations=iterations, scores=scores, restored=restored)
+
+
+def _check_method(method: PoissonMethod, *, background: Background, boundary: Boundary) -> None:
+    parameters = inspect.signature(method).parameters
+    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    missing = [name for name in ("iterations", "background", "boundary", "stop") if name not in parameters]
+    if missing and not takes_all:
+        raise TypeError(
+            f"method is {name_of(method)}, which does not take {', '.join(missing)}, so that it cannot be stopped: "
+            f"use accelerated_richardson_lucy, or another iteration for photons."
+        )
+    own = getattr(method, "keywords", {})
+    for name, remedy in (("iterations", "pass most_iterations"), ("stop", "leave it")):
+        if own.get(name) is not None:
+            raise ValueError(f"method has {name} of its own, which automatic_stop is there to choose: {remedy}.")
+    check_given_once(method, background=background, boundary=boundary)

@@ -27,22 +27,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import torch
 
 from course_lib.deconvolution._check import Background, check_inputs
+from course_lib.deconvolution._method import Method, check_for_parts, check_given_once, check_wrapping, warn_of_seams
 from course_lib.deconvolution._shared_momentum import SharedMomentum, measures_momentum
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
 
 __all__ = ["Method", "depth_varying"]
-
-
-class Method(Protocol):
-    """An algorithm with its settings, `functools.partial(richardson_lucy, iterations=50)` for example."""
-
-    def __call__(self, image: torch.Tensor, psf: torch.Tensor, *, background: Background) -> torch.Tensor:
-        """Restore the image, shape (..., [Z,] Y, X)."""
 
 
 def depth_varying(
@@ -66,7 +60,8 @@ def depth_varying(
         For each PSF, the plane of the image that it is right for, counted from 0, increasing. Fractions are allowed,
         and planes outside the stack, too. Before the first and behind the last of them the PSF is taken to stay.
     method : callable
-        Any algorithm of this package; `functools.partial` gives it settings.
+        Any algorithm of this package; `functools.partial` gives it settings, but no `stop` or `callback`: slabs must do
+        as many iterations each. A `background` belongs beside it, not in it.
     background : float or torch.Tensor
         Photons per voxel that do not come from the object.
     margin : int, optional
@@ -82,7 +77,13 @@ def depth_varying(
     Raises
     ------
     ValueError, TypeError
-        If there are not as many planes as PSFs, if they do not increase, or as the method does.
+        If there are not as many planes as PSFs, if they do not increase, if the method has a `stop`, a `callback` or
+        another `background`, or a circular boundary although slabs are cut, or as the method does.
+
+    Warns
+    -----
+    UserWarning
+        If the method fits its settings to each slab, so that seams are seen.
 
     Notes
     -----
@@ -101,6 +102,8 @@ def depth_varying(
     5.00
     """
     _check_psfs(psfs, len(planes))
+    check_for_parts(method, part="slab")
+    check_given_once(method, background=background)
     behind = [check_inputs(image, psf, background=background) for psf in psfs].pop().expand(image.shape)
     depth = image.shape[-3]
     at = _check_planes(planes, depth)
@@ -110,6 +113,10 @@ def depth_varying(
         for psf, weight in zip(psfs, _weights(at, depth), strict=True)
         if bool(weight.any())
     ]
+    if any(slab.end - slab.start < depth for slab in slabs):
+        remedy = f"give margin={depth}, so that each slab is the whole stack"
+        check_wrapping(method, cut=f"the stack of {depth} planes is cut into slabs", remedy=remedy)
+        warn_of_seams(method, part="slab", remedy=remedy, stacklevel=2)
     stacks = zip(image.reshape(-1, *image.shape[-3:]), behind.reshape(-1, *image.shape[-3:]), strict=True)
     return torch.stack([_restored(stack, slabs, method, light) for stack, light in stacks]).reshape(image.shape)
 

@@ -6,9 +6,10 @@ Photons counted with mean :math:`\lambda` have the variance :math:`\lambda`, so 
 
 is 1 on average, for bright and for dim images: Pearson's :math:`\chi^2` a voxel. (Bertero et al. compare
 the Kullback-Leibler divergence of image and estimate instead. Twice that is nearly the same where photons are many, but
-where they are few its average depends on their number.) An estimate with a smaller one explains noise. The iterations
-begin with a larger one, which falls: they stop where it reaches the limit. A PSF that is wrong, a gain or a background
-that is wrong by a few percent keep it above 1 for ever, and read noise does unless it is told of; then
+where they are few its average depends on their number.) The iterations begin with a larger one, which falls, and stop
+where it reaches the limit. But 1 belongs to the truth, not to the best estimate: one that was fitted to the image has
+taken up some of its noise, so that its own is a little below 1 where its error is least. A PSF that is wrong, a gain or
+a background that is wrong by a few percent keep it above 1 for ever, and read noise does unless it is told of; then
 `held_out_photons.HeldOutPhotons` still works.
 
 References
@@ -51,7 +52,10 @@ class Discrepancy:
 
     Notes
     -----
-    A batch stops at once, by the mean over all its images.
+    A batch stops at once, by the mean over all its images. A variance counts as at least the rounding error of the
+    brightest voxel. Where `landweber`, or `tikhonov_miller` with ``minimum=None``, expects no photons or less than none
+    and some were counted, the discrepancy is therefore very large, and the rule goes on: such an estimate explains
+    nothing. ``minimum=0``, a background, or read noise avoid it.
 
     Examples
     --------
@@ -71,11 +75,13 @@ class Discrepancy:
         self.read_noise_e = check_number(read_noise_e, name="read_noise_e", least=0.0)
         self.values: list[float] = []
         self._image = image.detach()
+        kind = torch.finfo(image.dtype)
+        self._least = max(kind.eps * float(self._image.max()), kind.tiny)
 
     def __call__(self, iteration: int, _estimate: torch.Tensor, expected: torch.Tensor) -> bool:
         """Return whether the image is explained."""
         if iteration == 0:
             self.values = []
-        error = (self._image - expected).square_().div_(expected + self.read_noise_e**2)
+        error = (self._image - expected).square_().div_((expected + self.read_noise_e**2).clamp_(min=self._least))
         self.values.append(float(error.mean(dtype=torch.float64)))
         return self.values[-1] <= self.limit

@@ -101,7 +101,8 @@ def jansson_van_cittert(
         voxel near a bound changes slowly.
     feedback : {"reblurred", "classical"}
         What is added: the residual blurred backwards, right for every PSF, or, as Van Cittert and Jansson did, the
-        residual itself.
+        residual itself. With a linear boundary, that leaves the object outside the image at its even start, since there
+        is no residual there.
 
     Returns
     -------

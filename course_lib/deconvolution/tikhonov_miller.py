@@ -34,8 +34,8 @@ itself, for which :math:`\langle g, s\rangle \ge \lVert s \rVert^2 / t > 0` unti
 :math:`(Lx)_j` varies by :math:`\sigma_L`, the most probable object has :math:`\lambda = \sigma^2/\sigma_L^2`: a noise
 to signal ratio, without unit, because lengths are counted in the smallest side of a voxel. Photons have
 :math:`\sigma^2 = \operatorname{mean}(y)`. What :math:`Lx` varies by is not known, but how bright a voxel can be at most
-is: :math:`\max(y - b)/\max(h)`. In simulated filaments and nuclei of 20 to 200 photons, 2D and 3D,
-the error was lowest, to within a factor of ten, with a thousandth of its square as :math:`\sigma_L^2`.
+is: :math:`\max(y - b)/\max(h)`. A thousandth of its square is taken as :math:`\sigma_L^2`: a rule of thumb for
+filaments and nuclei.
 
 References
 ----------

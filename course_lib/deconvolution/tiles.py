@@ -26,11 +26,11 @@ from typing import Any
 import torch
 
 from course_lib import devices, images
+from course_lib.deconvolution._method import Method, check_given_once
 from course_lib.deconvolution._residual import ResidualSums
 from course_lib.deconvolution._shared_momentum import SharedMomentum, measures_momentum
 from course_lib.deconvolution._tile_plan import check_background, default_halo, memory_for_tiles, plan_tiles
 from course_lib.deconvolution.accelerated_richardson_lucy import accelerated_richardson_lucy
-from course_lib.deconvolution.depth_varying import Method
 from course_lib.deconvolution.volume import Volume
 from course_lib.images.journal import describe_call, fingerprint
 from course_lib.images.tiled_run import check_target
@@ -102,7 +102,7 @@ def deconvolve_tiled(
         Shape (z, y, x), or (y, x), with which each plane is restored for itself.
     method : callable
         Any algorithm of this package; `functools.partial` gives it settings, but no `stop` or `callback`: tiles must do
-        as many iterations each.
+        as many iterations each. A `background` belongs beside it, not in it.
     background : float
         Photons per voxel that do not come from the object; the variance of the read noise is added by itself.
     halo : sequence of int, optional
@@ -123,8 +123,8 @@ def deconvolve_tiled(
     Raises
     ------
     ValueError, TypeError
-        As the method does; if volume and PSF do not fit, the method has a `stop` or a `callback`, the target exists, or
-        an interrupted run of that name had another input or other settings.
+        As the method does; if volume and PSF do not fit, the method has a `stop`, a `callback` or another
+        `background`, the target exists, or an interrupted run of that name had another input or other settings.
     OSError
         If the disk is full: finished tiles are kept, and the same call goes on.
 
@@ -149,7 +149,8 @@ def deconvolve_tiled(
     where = devices.resolve(device)
     check_target(target, overwrite=overwrite, source=volume.path)
     plan = plan_tiles(volume, psf, method=method, halo=halo, memory_gib=memory_gib, device=where)
-    check_background(background, volume)
+    check_given_once(method, background=background)
+    background = check_background(background, volume)
     run = images.TiledRun(
         target=target,
         like=images.blank(volume.shape, axes=volume.axes, voxel_size_um=volume.voxel_size_um, unit="photons"),

@@ -1,6 +1,7 @@
 r"""The Wiener filter: the linear estimate with the smallest mean squared error.
 
-Let object and noise be random and independent, with the spectra :math:`S_f = E|X|^2` and :math:`S_n = E|N|^2`. Among
+Let object and noise be random and uncorrelated, with the spectra :math:`S_f = E|X|^2` and :math:`S_n = E|N|^2`. (Photon
+noise depends on the object, since its variance does, but its mean is 0 for each object, and no more is needed.) Among
 all filters :math:`\hat X = GY` of an image :math:`Y = HX + N` the error
 
 .. math:: E|GY - X|^2 = |GH - 1|^2 S_f + |G|^2 S_n

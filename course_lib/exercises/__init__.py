@@ -4,7 +4,7 @@ Examples
 --------
 >>> from course_lib.exercises import start
 >>> start.brightest_pixel.check(lambda image: ...)
-✎ Nothing here yet: replace the dots by your own lines. Done? Then it lacks a `return` at the end.
+✎ Nothing here yet: replace the dots by your own lines.
 """
 
 from course_lib.exercises.exercise import Case, Exercise, Feedback, Mistake

@@ -27,7 +27,9 @@ The cells of the book read::
     exercises.diagnose_psf.check(diagnose)
 """
 
+import functools
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -74,9 +76,13 @@ def _draw_blurred(rng: torch.Generator) -> Case:
     return Case((image, psf, noise_to_signal), _wiener(image, psf, noise_to_signal))
 
 
+def _transform(values: torch.Tensor) -> torch.Tensor:
+    spectrum: torch.Tensor = torch.fft.fft2(values)
+    return spectrum
+
+
 def _transfer(psf: torch.Tensor) -> torch.Tensor:
-    transfer: torch.Tensor = torch.fft.fft2(torch.fft.ifftshift(psf))
-    return transfer
+    return _transform(torch.fft.ifftshift(psf))
 
 
 def _filtered(image: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
@@ -92,9 +98,12 @@ def _wiener(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> t
     return _filtered(image, _wiener_filter(_transfer(psf), noise_to_signal))
 
 
+def _spectrum_of_the_restored(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
+    return _wiener_filter(_transfer(psf), noise_to_signal) * _transform(image)
+
+
 def _without_the_way_back(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
-    spectrum: torch.Tensor = _wiener_filter(_transfer(psf), noise_to_signal) * torch.fft.fft2(image)
-    return spectrum.real
+    return _spectrum_of_the_restored(image, psf, noise_to_signal).real
 
 
 def _of_a_shifted_spectrum(image: torch.Tensor, psf: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
@@ -143,6 +152,11 @@ wiener = Exercise(
             "come in: H*/(|H|² + λ).",
         ),
         Mistake(
+            lambda image, psf, ratio: _filtered(image, 1 / (_transfer(psf).abs() ** 2 + ratio)),
+            "You divided by |H|² + λ, but nothing stands above it. H* belongs there, `H.conj()`: it takes back how far "
+            "each wave was moved, and leaves out those that the blur did not let pass.",
+        ),
+        Mistake(
             lambda image, psf, ratio: _filtered(image, 1 / (_transfer(psf) + ratio)),
             "1/(H + λ) is finite, but it divides by nearly 0 where H is near -λ, and does not weigh noise against "
             "signal. Take H*/(|H|² + λ).",
@@ -185,6 +199,12 @@ wiener = Exercise(
             "the image has it at index 0. So each frequency gets the factor of another. Leave this shift out.",
         ),
         Mistake(
+            lambda image, psf, ratio: _filtered(image, _wiener_filter(torch.fft.ifftshift(_transform(psf)), ratio)),
+            "You shifted the spectrum, after the FFT. Shift the PSF itself, before its FFT: "
+            "`torch.fft.fft2(torch.fft.ifftshift(psf))`. The spectrum has frequency 0 at index 0 already, as that of "
+            "the image.",
+        ),
+        Mistake(
             _of_two_shifted_spectra,
             "The product is right, but it went back with frequency 0 in its middle: an `fftshift` was left in, and "
             "each pixel is multiplied by a fine grating. `ifft2` expects frequency 0 at index 0: undo the shift by "
@@ -194,6 +214,26 @@ wiener = Exercise(
             _without_the_way_back,
             "That is the spectrum of the restored image, not yet the image. Transform it back: `torch.fft.ifft2`, "
             "and then `.real`.",
+        ),
+        Mistake(
+            _spectrum_of_the_restored,
+            "These complex numbers are the spectrum of the restored image, not yet the image. Transform it back: "
+            "`torch.fft.ifft2`, and then `.real`.",
+        ),
+        Mistake(
+            lambda image, psf, ratio: deconvolution.wiener(image, psf, noise_to_signal=ratio),
+            "That is the filter of the library, `deconvolution.wiener` or `tikhonov`, which takes what lies beyond the "
+            'border for unknown. Here the world is a ring, as for `boundary="circular"`. But write it yourself: '
+            "`torch.fft.fft2`, H*/(|H|² + λ), and back.",
+        ),
+        *(
+            Mistake(
+                lambda image, psf, ratio, boundary=boundary: deconvolution.wiener(image, psf, boundary=boundary),
+                f"That is `deconvolution.wiener` of the library with {boundary} borders, which estimates the ratio of "
+                "noise to signal from the image, for each frequency. Here it is given, `noise_to_signal`. Write the "
+                "filter yourself: `torch.fft.fft2`, H*/(|H|² + λ), and back.",
+            )
+            for boundary in ("linear", "circular")
         ),
         Mistake(
             _half_spectra_of_even_width,
@@ -245,11 +285,24 @@ def _step(
 
 
 def _step_of_kept_photons(
-    estimate: torch.Tensor, image: torch.Tensor, blur: deconvolution.Blur, background: torch.Tensor
+    divide: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    estimate: torch.Tensor,
+    image: torch.Tensor,
+    blur: deconvolution.Blur,
+    background: torch.Tensor,
 ) -> torch.Tensor:
     """Return the step, then scaled to as many photons as the image has."""
     updated = _step(estimate, image, blur, background)
-    return updated * _share(image.sum((-2, -1), keepdim=True), updated.sum((-2, -1), keepdim=True))
+    return updated * divide(image.sum((-2, -1), keepdim=True), updated.sum((-2, -1), keepdim=True))
+
+
+def _slips(answer: Callable[..., torch.Tensor], hint: str) -> tuple[Mistake, Mistake]:
+    """Return the slip with a division that keeps 0/0 out, and with a plain one, which makes NaN in the dark tile."""
+    dark = " Then mend the NaN, too: keep what you divide by above 0, as with `.clamp(min=1e-6)`."
+    return (
+        Mistake(functools.partial(answer, _share), hint),
+        Mistake(functools.partial(answer, torch.divide), hint + dark),
+    )
 
 
 richardson_lucy_step = Exercise(
@@ -267,38 +320,38 @@ richardson_lucy_step = Exercise(
             "`clamp(min=1)` made it one: the estimate there comes out too small. The clamp is only to keep 0 out: "
             "take a far smaller number, such as 1e-6.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur(_share(y, blur(x) + b)),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur(divide(y, blur(x) + b)),
             "The ratio must come back by the adjoint Hᵀ, the blur with its PSF turned round, and you blurred it "
             "forward. For a symmetric PSF nobody would notice; here the tail pulls the estimate along with every step. "
             "Use `blur.adjoint`.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * _share(y, blur(x) + b),
+        *_slips(
+            lambda divide, x, y, blur, b: x * divide(y, blur(x) + b),
             "You multiplied by the ratio of each pixel alone. Each voxel has sent light to all pixels around it, and "
             "should hear from them all: `blur.adjoint(ratio)`.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur.adjoint(_share(y, blur(x))),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur.adjoint(divide(y, blur(x))),
             "You forgot the background. The estimate has to explain these photons, too: its sum becomes that of the "
             "whole image, haze included. Expect `blur(estimate) + background`.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur.adjoint(_share(y - b, blur(x))),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur.adjoint(divide(y - b, blur(x))),
             "You subtracted the background from the image. What is left is not Poisson and may be negative. Add it to "
             "what is expected: `blur(estimate) + background`.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur.adjoint(_share(y - b, blur(x) + b)),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur.adjoint(divide(y - b, blur(x) + b)),
             "The background is in it twice: subtracted from the image and added to what is expected. Leave the image "
             "as it was counted.",
         ),
-        Mistake(
-            lambda x, y, blur, b: blur.adjoint(_share(y, blur(x) + b)),
+        *_slips(
+            lambda divide, x, y, blur, b: blur.adjoint(divide(y, blur(x) + b)),
             "That is the correction, a factor near 1 for each voxel. Multiply the estimate by it.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x + blur.adjoint(_share(y, blur(x) + b)),
+        *_slips(
+            lambda divide, x, y, blur, b: x + blur.adjoint(divide(y, blur(x) + b)),
             "You added the correction, but it is a factor: multiply the estimate by it, and it can never be negative.",
         ),
         Mistake(
@@ -306,22 +359,27 @@ richardson_lucy_step = Exercise(
             "That is a step of Landweber: it adds the residual, as for noise that is everywhere the same. For photons "
             "take the ratio of counted to expected, and multiply.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur.adjoint(_share(blur(x) + b, y)),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur.adjoint(divide(blur(x) + b, y)),
             "The ratio is upside down: where more was counted than expected, the estimate must grow. Divide counted by "
             "expected.",
         ),
         Mistake(
-            lambda x, y, blur, b: x * _share(blur.adjoint(y), blur.adjoint(blur(x) + b)),
+            lambda x, y, blur, b: x * blur.adjoint((blur(x) + b) / y.clamp(min=1e-6)),
+            "The ratio is upside down. Divide counted by expected, and keep the expected photons above 0, not the "
+            "counted ones: a count of 0 does no harm above the line.",
+        ),
+        *_slips(
+            lambda divide, x, y, blur, b: x * divide(blur.adjoint(y), blur.adjoint(blur(x) + b)),
             "You divided Hᵀy by Hᵀ(Hx + b). That is another method, for noise that is everywhere the same. Divide "
             "first, pixel by pixel, then bring the ratio back with Hᵀ.",
         ),
-        Mistake(
-            lambda x, y, blur, b: x * blur.adjoint(_share(y, x + b)),
+        *_slips(
+            lambda divide, x, y, blur, b: x * blur.adjoint(divide(y, x + b)),
             "You compared the image with the estimate itself, but the camera sees it blurred: divide by "
             "`blur(estimate) + background`.",
         ),
-        Mistake(
+        *_slips(
             _step_of_kept_photons,
             "You scaled the estimate to the photons of the image. But part of these are background, and do not belong "
             "to the object; without a background the step keeps the sum by itself. Leave it.",
@@ -338,34 +396,40 @@ richardson_lucy_step = Exercise(
 # when to stop, without the truth ------------------------------------------------------------------------
 
 MOST_ITERATIONS = 120
-USUAL_NUMBERS = (10, 30, 100)
-"""Iterations that people do, whatever the image."""
+SCENE_SHAPE, PIXEL_SIZE_UM = (96, 96), (0.08, 0.08)
+"""Of the object that `Blur` reckons with behind an image of 80 × 80 pixels, and the side of its pixels."""
 ALLOWED = 1.05
 """NRMSE that passes, relative to the least that any number of iterations reaches."""
 
 
-def _draw_counts(rng: torch.Generator) -> Case:
-    """Return a dim image of nuclei, which must be stopped early, or a bright one of filaments, which must not."""
-    side, pixel_um = 80, (0.08, 0.08)
+def _draw_dim(rng: torch.Generator) -> Case:
+    """Return a dim image of nuclei, which must be stopped early."""
+    nuclei = samples.nuclei(SCENE_SHAPE, voxel_size_um=PIXEL_SIZE_UM, count=8, diameter_um=2.0, rng=rng).density
+    return _counted(nuclei, _log_uniform(rng, 8, 16), rng)
+
+
+def _draw_bright(rng: torch.Generator) -> Case:
+    """Return a bright image of filaments, which must not be stopped early."""
+    filaments = samples.filaments(SCENE_SHAPE, voxel_size_um=PIXEL_SIZE_UM, count=14, length_um=6.0, rng=rng)
+    return _counted(filaments, _log_uniform(rng, 150, 300), rng)
+
+
+def _counted(scene: torch.Tensor, peak_photons: float, rng: torch.Generator) -> Case:
+    """Return counts of the blurred scene, and the numbers of iterations that pass."""
     psf = _spot((15, 15), y=0, x=0, sigma=1.8).float()
-    blur = deconvolution.Blur(psf / psf.sum(), (side, side))
-    if float(torch.rand((), generator=rng)) < 0.5:
-        peak_photons = _log_uniform(rng, 8, 16)
-        scene = samples.nuclei(blur.object_shape, voxel_size_um=pixel_um, count=8, diameter_um=2.0, rng=rng).density
-    else:
-        peak_photons = _log_uniform(rng, 100, 300)
-        scene = samples.filaments(blur.object_shape, voxel_size_um=pixel_um, count=14, length_um=6.0, rng=rng)
+    psf /= psf.sum()
+    blur = deconvolution.Blur(psf, (80, 80))
     scene = scene * (peak_photons / blur(scene).max())
     counts = torch.poisson(blur(scene).clamp(min=0), generator=rng)
     truth, errors = blur.crop(scene), []
     deconvolution.richardson_lucy(
         counts,
-        psf / psf.sum(),
+        psf,
         iterations=MOST_ITERATIONS,
         callback=lambda _, estimate: errors.append(float((estimate - truth).norm())),
     )
     good = [number for number, error in enumerate(errors, start=1) if error <= ALLOWED * min(errors)]
-    return Case((counts, psf / psf.sum(), MOST_ITERATIONS), range(good[0], good[-1] + 1))
+    return Case((counts, psf, MOST_ITERATIONS), range(good[0], good[-1] + 1))
 
 
 def _most_probable(photons: torch.Tensor, judges: torch.Tensor, psf: torch.Tensor, most_iterations: int) -> int:
@@ -385,48 +449,85 @@ def _of_the_accelerated_method(counts: torch.Tensor, psf: torch.Tensor, most_ite
     return deconvolution.automatic_stop(counts, psf, most_iterations=most_iterations, rng=0).iterations
 
 
+def _stop_by_rule(
+    counts: torch.Tensor,
+    psf: torch.Tensor,
+    most_iterations: int,
+    rule: deconvolution.Discrepancy | deconvolution.RelativeChange,
+) -> int:
+    """Return the number of iterations after which `rule` stops."""
+    iterations: list[torch.Tensor] = []
+    deconvolution.richardson_lucy(
+        counts, psf, iterations=most_iterations, stop=rule, callback=lambda _, estimate: iterations.append(estimate)
+    )
+    return len(iterations)
+
+
 def _stop_by_held_out_photons(counts: torch.Tensor, psf: torch.Tensor, most_iterations: int) -> int:
     seen, held_out = noise.split_photons(counts, fraction=0.5, rng=0)
     return _most_probable(seen, held_out, psf, most_iterations)
 
 
+_TOO_FEW = (
+    "The discrepancy stops too early here. It waits until the misfit is no larger than the noise, but where most "
+    "pixels are nearly dark, a poor estimate meets that at once. Let photons that were held out judge "
+    "(`noise.split_photons`)."
+)
+
 stop_blind = Exercise(
-    draw=_draw_counts,
+    draw=_draw_dim,
+    draw_other=_draw_bright,
     solution=_stop_by_held_out_photons,
     mistakes=(
+        Mistake(lambda counts, psf, n: _stop_by_rule(counts, psf, n, deconvolution.Discrepancy(counts)), _TOO_FEW),
         Mistake(
-            lambda counts, psf, most_iterations: most_iterations,
-            "You went on to the last iteration or nearly so. If the photons that judge are those the estimate was made "
-            "from, each iteration pleases them better, down to their noise. To divide the counts by 2 is no split: "
-            "both halves have the same noise. Toss a coin for each photon (binomial thinning, "
-            "`noise.split_photons`), restore what fell on one side, and let the other side judge.",
-        ),
-        Mistake(
-            lambda counts, psf, most_iterations: 1,
-            "You stopped after the first iteration every time. Are the judging photons as many as the others? If not, "
-            "scale what is expected: with a share f restored, by (1 - f)/f.",
-        ),
-        Mistake(
-            lambda counts, psf, most_iterations: 0,
-            "You stopped before the first iteration every time: by your measure nothing is better than an even grey. "
-            "Compare the judging photons with the blurred estimate, scaled to their number, and take the best score: "
-            "is it the largest (likelihood) or the smallest (error)? And what does index 0 of your list stand for: "
-            "`callback` is called first *after* an iteration, `stop` *before*.",
+            lambda counts, psf, n: 1 + _stop_by_rule(counts, psf, n, deconvolution.Discrepancy(counts)),
+            _TOO_FEW + " And you counted one too many: the first of its `values` is that of the start.",
         ),
         *(
             Mistake(
-                lambda counts, psf, most_iterations, number=number: number,
-                f"You stop each image after {number} iterations or nearly so. What is right for a bright image of fine "
-                "lines is far too many for a dim one, and the other way round. Let photons of the image itself decide.",
+                lambda counts, psf, n, tolerance=tolerance: _stop_by_rule(
+                    counts, psf, n, deconvolution.RelativeChange(tolerance)
+                ),
+                f"A change below {tolerance:g} comes far too late for the dim images: an estimate goes on changing "
+                "while it takes noise for structure. That it changes little does not say that it is good. Let photons "
+                "that were held out judge (`noise.split_photons`).",
             )
-            for number in USUAL_NUMBERS
+            for tolerance in (0.02, 0.01, 0.005)
         ),
         Mistake(
             _of_the_accelerated_method,
-            "That is the number of `automatic_stop`, which counts *accelerated* iterations; plain Richardson-Lucy "
-            "needs two to three times as many. Give it the method that you ask about: "
+            "That is the number of `automatic_stop`, or near it, which counts *accelerated* iterations; plain "
+            "Richardson-Lucy needs two to three times as many. Give it the method that you ask about: "
             "`method=deconvolution.richardson_lucy`.",
+            tolerance=0.4,
         ),
+        Mistake(
+            lambda counts, psf, most_iterations: most_iterations,
+            "You went on to the last iteration or nearly so. If that is a fixed number: it cannot suit both dim and "
+            "bright images. A rule that waits until nothing changes any more waits as long. And if the photons that "
+            "judge are those the estimate was made from, each iteration pleases them better, down to their noise. To "
+            "divide the counts by 2 is no split: both halves have the same noise. Toss a coin for each photon "
+            "(binomial thinning, `noise.split_photons`), restore what fell on one side, and let the other side judge.",
+        ),
+        Mistake(
+            lambda counts, psf, most_iterations: 1,
+            "You stopped after the first iteration every time. If that is a fixed number: it cannot suit both dim and "
+            "bright images. If photons judged: are they as many as the others? If not, scale what is expected: with a "
+            "share f restored, by (1 - f)/f.",
+        ),
+        Mistake(
+            lambda counts, psf, most_iterations: 0,
+            "You stopped before the first iteration every time. A fixed number cannot suit both dim and bright images; "
+            "if photons judged, nothing was better than an even grey by your measure. Compare them with the blurred "
+            "estimate, scaled to their number, and take the best score: is it the largest (likelihood) or the smallest "
+            "(error)? And what does index 0 of your list stand for: `callback` is called first *after* an iteration, "
+            "`stop` *before*.",
+        ),
+    ),
+    if_constant=(
+        "You stop each image after the same number of iterations, but a fixed number cannot suit both: what is right "
+        "for a bright image of fine lines is far too many for a dim one. Let photons of the image itself decide."
     ),
     relative_tolerance=0.0,
     mistake_tolerance=0.1,

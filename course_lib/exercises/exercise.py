@@ -12,6 +12,7 @@ answer in words, so that the book executes and a class can go on.
 """
 
 import html
+import itertools
 import math
 import traceback
 from collections.abc import Callable
@@ -42,10 +43,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A usual wrong answer, as the function that makes it, and the hint that leads out of it."""
+    """A usual wrong answer, as the function that makes it, and the hint that leads out of it.
+
+    `tolerance` takes the place of the exercise's `mistake_tolerance`, as for a number that hangs on chance.
+    """
 
     answer: Callable[..., Any]
     hint: str
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Exercise:
     ----------
     draw : callable
         Makes a `Case` from a `torch.Generator`.
+    draw_other : callable, optional
+        Makes every second case, where each check must hold cases of two kinds.
     solution : callable
         A function that passes.
     mistakes : tuple of Mistake
@@ -85,6 +92,8 @@ class Exercise:
         Relative difference within which an answer counts as one of the mistakes.
     praise : str
         Said when the answer passes: what the reader has just shown.
+    if_constant : str
+        Hint for the same number in all cases that is none of the mistakes; none by default.
     """
 
     draw: Callable[[torch.Generator], Case]
@@ -93,7 +102,10 @@ class Exercise:
     relative_tolerance: float
     praise: str
     mistake_tolerance: float = 1e-3
+    draw_other: Callable[[torch.Generator], Case] | None = None
+    if_constant: str = ""
 
+    @np.errstate(divide="ignore", invalid="ignore")  # NaN is told in words
     def check(self, answer: Callable[..., Any], *, rng: int | torch.Generator | None = None) -> Feedback:
         """Run the reader's function on hidden inputs and answer in words.
 
@@ -109,7 +121,8 @@ class Exercise:
         Feedback
         """
         draw = generator(rng)
-        cases = [self.draw(draw) for _ in range(_CASES)]
+        kinds = itertools.cycle((self.draw, self.draw_other or self.draw))
+        cases = [kind(draw) for kind in itertools.islice(kinds, _CASES)]
         returned = []
         for case in cases:
             try:
@@ -118,24 +131,51 @@ class Exercise:
                 return Feedback(
                     "error", f"Your code stopped with {_told(error, answer)}. Mend that, and run the cell again."
                 )
-        pairs = list(zip(returned, cases, strict=True))
         if all(value is None or value is ... for value in returned):
-            return Feedback(
-                "blank",
-                "Nothing here yet: replace the dots by your own lines. Done? Then it lacks a `return` at the end.",
-            )
-        if all(_close(value, case.expected, self.relative_tolerance) for value, case in pairs):
+            if _is_blank(answer):
+                return Feedback("blank", "Nothing here yet: replace the dots by your own lines.")
+            return Feedback("blank", "Your lines ran, but gave nothing back: the last one must `return` the answer.")
+        if self._is_right(returned, cases):
             return Feedback("passed", self.praise)
+        real = [_without_imaginary_part(value) for value in returned]
+        if self._is_right(real, cases):
+            return Feedback(
+                "hint",
+                "Right, but for the type: these are complex numbers, of which only the real part, `.real`, is meant. "
+                "The imaginary part is rounding.",
+            )
         for mistake in self.mistakes:
-            if all(
-                _close(value, mistake.answer(*_copies(case.arguments)), self.mistake_tolerance) for value, case in pairs
-            ):
+            tolerance = self.mistake_tolerance if mistake.tolerance is None else mistake.tolerance
+            wrong = (mistake.answer(*_copies(case.arguments)) for case in cases)
+            if all(_close(*pair, tolerance) for pair in zip(real, wrong, strict=True)):
                 return Feedback("hint", mistake.hint)
+        if self.if_constant and all(_is_number(value) and float(value) == float(returned[0]) for value in returned):
+            return Feedback("hint", self.if_constant)
+        pairs = zip(returned, cases, strict=True)
         value, case = next(pair for pair in pairs if not _close(pair[0], pair[1].expected, self.relative_tolerance))
         return Feedback(
             "wrong",
             f"Not yet: for one hidden input you returned {_compared(value, case.expected)}.",
         )
+
+    def _is_right(self, returned: list[Any], cases: list[Case]) -> bool:
+        return all(
+            _close(value, case.expected, self.relative_tolerance) for value, case in zip(returned, cases, strict=True)
+        )
+
+
+def _is_blank(answer: Callable[..., Any]) -> bool:
+    """Tell whether the function has no lines but a docstring and the dots: then all it does is return a constant."""
+    code, blank = getattr(answer, "__code__", None), (lambda: None).__code__
+    return code is not None and len(code.co_code) == len(blank.co_code)
+
+
+def _without_imaginary_part(value: Any) -> Any:
+    """Return the real part of complex numbers whose imaginary part is rounding, and anything else as it is."""
+    if not (isinstance(value, torch.Tensor | np.ndarray) and np.iscomplexobj(value)):
+        return value
+    numbers = np.asarray(value)
+    return value.real if np.allclose(numbers.imag, 0, atol=1e-6 * np.abs(numbers).max(initial=0.0)) else value
 
 
 def _told(error: BaseException, answer: Callable[..., Any]) -> str:
@@ -162,17 +202,18 @@ def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
     if isinstance(expected, range):
         return _is_number(value) and float(value) in expected
     try:
-        given, wanted = torch.as_tensor(value), torch.as_tensor(expected).double()
+        given, wanted = torch.as_tensor(value), torch.as_tensor(expected)
     except (TypeError, ValueError, RuntimeError):
         return False
-    if given.is_complex():
+    if given.is_complex() != wanted.is_complex():
         return False
+    given, wanted = (number.to(torch.promote_types(number.dtype, torch.float64)) for number in (given, wanted))
     if given.numel() == 1 and wanted.numel() == 1:
         given = given.reshape(wanted.shape)
     if given.shape != wanted.shape:
         return False
     size = wanted.abs()
-    near = (given.double() - wanted).abs() <= relative_tolerance * size.clamp(min=max(1e-12, 1e-3 * float(size.max())))
+    near = (given - wanted).abs() <= relative_tolerance * size.clamp(min=max(1e-12, 1e-3 * float(size.max())))
     return bool((near | (given.isnan() & wanted.isnan())).all())  # a mistake may make NaN
 
 

@@ -3,6 +3,12 @@
 A figure is a module in ``figures/`` that defines ``FIGURE``, a `LiveFigure`: its sliders (a `Parameters` class), its
 random draws, its panels, and one pure torch function. `show` puts it into a notebook; `export_all` exports every
 figure for the site. Nothing else is to be written or registered.
+
+A figure may iterate. Then its function takes one step: it gets the ``state`` that the step before has handed on, and
+returns the next one with the outputs. ``steps`` names the slider that says how many steps are taken; the front end
+shows them as they come. ``start`` makes the state before the first step from sliders and draws, which are then made
+once; without it, ``state`` is that state, and each step gets fresh draws. ``at_once`` names choices, such as a direct
+method, for which the last step alone gives what all give. See `LiveFigure`.
 """
 
 from pathlib import Path

@@ -179,7 +179,8 @@ def fourier_ring_correlation(
 
 
 def _sizes(pixel_size_um: float | Sequence[float]) -> tuple[float, ...]:
-    sizes = (pixel_size_um,) * 2 if isinstance(pixel_size_um, int | float) else tuple(pixel_size_um)
+    given = torch.as_tensor(pixel_size_um, dtype=torch.float64)
+    sizes: tuple[float, ...] = tuple((given.expand(2) if given.ndim == 0 else given).tolist())
     if len(sizes) not in (2, 3):
         raise ValueError(
             f"pixel_size_um is {pixel_size_um}, but must be one number, (y, x) for images, or (z, y, x) for stacks."

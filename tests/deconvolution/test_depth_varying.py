@@ -4,7 +4,17 @@ from typing import Any
 import pytest
 import torch
 
-from course_lib.deconvolution import accelerated_richardson_lucy, depth_varying, richardson_lucy, tikhonov
+from course_lib.deconvolution import (
+    RelativeChange,
+    accelerated_richardson_lucy,
+    automatic_stop,
+    depth_varying,
+    jansson_van_cittert,
+    richardson_lucy,
+    tikhonov,
+    tikhonov_miller,
+    wiener,
+)
 from course_lib.deconvolution._check import Background
 from course_lib.deconvolution.accelerated_richardson_lucy import Momentum, measured_momentum
 from course_lib.optics import Microscope, gibson_lanni_psf
@@ -242,3 +252,46 @@ def test_bad_input(image: torch.Tensor, psfs: list[torch.Tensor], planes: list[f
 def test_bad_margin(margin: Any) -> None:
     with pytest.raises(ValueError, match="must be a whole number of planes, at least 0"):
         depth_varying(STACK, [PSF, PSF], planes=[0, 5], margin=margin)
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        (partial(ACCELERATED, stop=RelativeChange(0.1)), "method has a rule stop, which would see one slab at a time"),
+        (partial(ACCELERATED, callback=print), "method has a callback, which would be called for each slab"),
+        (partial(automatic_stop, rng=0), "method is automatic_stop, which would end each slab after another number"),
+        (partial(ACCELERATED, iterations=0), "iterations is 0, but must be at least 1"),
+        (partial(ACCELERATED, boundary="circular"), "the stack of 6 planes is cut into slabs.*or give margin=6"),
+        (partial(ACCELERATED, background=2.0), "method has background=2.0, but would be called with background=0.5"),
+        (
+            partial(ACCELERATED, background=torch.ones(6, 1, 1)),
+            r"method has background=a tensor of shape \(6, 1, 1\), but would be called with background=0.5",
+        ),
+    ],
+)
+def test_methods_that_do_not_fit_slabs(method: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        depth_varying(STACK, [PSF, PSF], planes=[0, 3], method=method, background=0.5, margin=1)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        jansson_van_cittert,
+        partial(tikhonov_miller, penalty="identity"),
+        partial(wiener, voxel_size_um=(1, 1, 1)),
+    ],
+)
+def test_methods_that_fit_themselves_to_each_slab_are_told_of(method: Any) -> None:
+    image = torch.poisson(20 * STACK, generator=torch.Generator().manual_seed(0))
+    narrow = torch.ones(1, 3, 3) / 9
+    with pytest.warns(UserWarning, match=r"fits .* to the image, and so to each slab: expect seams.*or give margin=6"):
+        depth_varying(image, [narrow, narrow], planes=[0, 3], method=method, margin=1)
+    depth_varying(image, [narrow, narrow], planes=[0, 3], method=method, margin=6)
+
+
+def test_whole_slabs_may_wrap_round_and_a_background_may_be_told_twice() -> None:
+    image = torch.poisson(20 * STACK, generator=torch.Generator().manual_seed(0))
+    method = partial(richardson_lucy, iterations=3, boundary="circular", background=2)
+    restored = depth_varying(image, [PSF, PSF], planes=[0, 5], method=method, background=2.0, margin=6)
+    torch.testing.assert_close(restored, method(image, PSF))

@@ -189,3 +189,19 @@ def test_an_image_may_be_negative() -> None:
 def test_a_bad_input_is_told(keywords: dict[str, float | str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         jansson_van_cittert(torch.ones(6, 7), torch.ones(3, 3) / 9, **keywords)
+
+
+@pytest.mark.parametrize(("feedback", "stays"), [("classical", True), ("reblurred", False)])
+def test_the_classical_form_leaves_what_lies_outside_at_its_start(feedback: Feedback, stays: bool) -> None:
+    psf, image = gaussian((9, 9), 1.0), counts((12, 13), seed=0)
+    seen: list[torch.Tensor] = []
+
+    def look(_iteration: int, estimate: torch.Tensor, _expected: torch.Tensor) -> bool:
+        seen.append(estimate.clone())
+        return False
+
+    jansson_van_cittert(image, psf, iterations=10, feedback=feedback, stop=look)
+    changed = (seen[-1] != seen[0]).clone()
+    assert bool(changed[:12, :13].all())
+    changed[:12, :13] = False
+    assert bool(changed.any()) is not stays

@@ -295,3 +295,37 @@ def test_a_bad_input_is_told(method: Method, name: str) -> None:
     changed, error, message = BAD[name]
     with pytest.raises(error, match=message):
         method(**{**GOOD, **changed})
+
+
+@each_method
+def test_numbers_of_numpy_are_numbers(method: Method) -> None:
+    image, psf = counts((8, 9), seed=0) + 2.0, gaussian((3, 3), 1.0)
+    expected = method(image, psf, iterations=4, background=2.0)
+    for background in (np.float32(2), np.float64(2), np.int64(2), 2):
+        restored = method(image, psf, iterations=np.int64(4), background=background)
+        torch.testing.assert_close(restored, expected, rtol=0, atol=0)
+    for wrong in (True, np.bool_(True), 4.0, "4"):
+        with pytest.raises(TypeError, match=r"iterations is .*, but must be a whole number, for example 30"):
+            method(image, psf, iterations=wrong)
+    with pytest.raises(TypeError, match="background is a bool, but must be photons per voxel"):
+        method(image, psf, background=True)
+
+
+@each_method
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_led_to_float32(method: Method, dtype: torch.dtype) -> None:
+    image, psf = counts((8, 9), seed=0).to(dtype), gaussian((3, 3), 1.0).float()
+    with pytest.raises(TypeError, match=r"image has dtype .*float16, but must be float32 or float64: image.float\(\)"):
+        method(image, psf)
+    assert method(image.float(), psf, iterations=2).dtype == torch.float32
+
+
+@each_method
+def test_numbers_too_large_to_be_squared_are_refused(method: Method) -> None:
+    image, psf = counts((8, 9), seed=0).float(), gaussian((3, 3), 1.0).float()
+    image /= image.max()
+    with pytest.raises(ValueError, match=r"image reaches 1e\+30, but must stay below 3e\+15 in torch.float32, or sums"):
+        method(1e30 * image, psf)
+    assert bool(torch.isfinite(method(1e15 * image, psf, iterations=20)).all())
+    large = method(1e30 * image.double(), gaussian((3, 3), 1.0), iterations=20)
+    assert bool(torch.isfinite(large).all())

@@ -15,7 +15,11 @@ from course_lib.deconvolution import (
     RelativeChange,
     accelerated_richardson_lucy,
     automatic_stop,
+    landweber,
     richardson_lucy,
+    tikhonov,
+    tikhonov_miller,
+    wiener,
 )
 from course_lib.noise import split_photons
 from course_lib.samples import filaments, nuclei
@@ -147,6 +151,62 @@ def test_it_stops_where_the_image_is_explained(method: Any) -> None:
     assert rule.values[-1] <= 1 < min(rule.values[:-1])
     assert nrmse(restored, truth) < 1.3 * min(errors_of(image, truth, background=BACKGROUND))
     assert nrmse(restored, truth) < 0.6 * nrmse(image - BACKGROUND, truth)
+
+
+@pytest.mark.parametrize("background", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(landweber, id="landweber"),
+        pytest.param(functools.partial(tikhonov_miller, penalty="identity", minimum=None), id="tikhonov_miller"),
+    ],
+)
+def test_an_estimate_that_expects_less_than_nothing_is_not_explained(method: Any, background: float) -> None:
+    points = torch.zeros(64, 64)
+    points[20, 20], points[40, 44] = 5000.0, 3000.0
+    mean = Blur(PSF, (64, 64), boundary="circular")(points).clamp(min=0) + background
+    image = torch.poisson(mean, generator=torch.Generator().manual_seed(0))
+    lowest: list[float] = []
+    rule = Discrepancy(image)
+
+    def stop(iteration: int, estimate: torch.Tensor, expected: torch.Tensor) -> bool:
+        lowest.append(float(expected.min()))
+        return rule(iteration, estimate, expected)
+
+    method(image, PSF, iterations=10, background=background, stop=stop)
+    assert min(lowest) < -1
+    assert len(rule.values) == 10
+    assert min(rule.values) > 1
+    assert all(map(math.isfinite, rule.values))
+    bounded = Discrepancy(image)
+    method(image, PSF, iterations=200, background=background, minimum=0.0, stop=bounded)
+    assert bounded.values[-1] <= 1 < min(bounded.values[:-1])
+
+
+@pytest.mark.parametrize("method", [landweber, richardson_lucy])
+def test_an_image_without_photons_is_explained_at_once(method: Any) -> None:
+    rule = Discrepancy(torch.zeros(8, 8))
+    method(torch.zeros(8, 8), torch.ones(3, 3) / 9, iterations=5, stop=rule)
+    assert rule.values == [0.0]
+
+
+@pytest.mark.parametrize("peak", [50.0, 500.0])
+def test_the_best_estimate_has_taken_up_some_noise(peak: float) -> None:
+    truth, mean, image = scene(peak=peak, side=96)
+    rule, errors = Discrepancy(image, limit=1e-9), [math.inf]
+    richardson_lucy(
+        image,
+        PSF,
+        iterations=300,
+        background=BACKGROUND,
+        stop=rule,
+        callback=lambda _, estimate: errors.append(nrmse(estimate, truth)),
+    )
+    best = int(np.argmin(errors))
+    assert 0 < best < 299
+    of_truth = Discrepancy(image)
+    of_truth(0, mean, mean)
+    assert 0.8 < rule.values[best] < of_truth.values[0]
 
 
 def test_a_wrong_gain_keeps_the_discrepancy_above_1() -> None:
@@ -296,6 +356,22 @@ def test_other_methods_can_be_stopped() -> None:
     assert seen[-1] == plain.iterations
 
 
+def test_a_method_may_repeat_what_it_is_called_with() -> None:
+    _, _, image = scene(peak=50.0)
+    same = functools.partial(richardson_lucy, background=BACKGROUND, boundary="circular")
+    told = automatic_stop(image, PSF, method=same, background=BACKGROUND, boundary="circular", rng=0)
+    plain = automatic_stop(image, PSF, method=richardson_lucy, background=BACKGROUND, boundary="circular", rng=0)
+    assert torch.equal(told.restored, plain.restored)
+
+
+def test_least_squares_can_be_stopped() -> None:
+    truth, _, image = scene(peak=50.0)
+    method = functools.partial(landweber, minimum=0.0)
+    result = automatic_stop(image, PSF, method=method, background=BACKGROUND, rng=0)
+    assert 1 < result.iterations < 200
+    assert nrmse(result.restored, truth) < 0.6 * nrmse(image - BACKGROUND, truth)
+
+
 def test_a_batch_stops_together_and_boundary_and_dtype_are_passed_on() -> None:
     images = torch.stack([scene(peak=peak)[2] for peak in (20.0, 40.0)]).double()
     background = torch.full((2, 1, 1), BACKGROUND, dtype=torch.float64)
@@ -379,6 +455,39 @@ def test_a_score_that_rises_to_the_end() -> None:
         ({"image": torch.ones(6, 7).int()}, TypeError, "image has dtype torch.int32"),
         ({"psf": torch.ones(3, 3)}, ValueError, "psf sums to 9"),
         ({"background": -1.0}, ValueError, "background is -1"),
+        (
+            {"image": torch.full((6, 7), 2.0**24)},
+            ValueError,
+            r"image reaches 1.67772e\+07 photons, but must stay below",
+        ),
+        ({"held_out": "a"}, TypeError, "held_out is 'a', but must be a number"),
+        ({"held_out": True}, TypeError, "held_out is True, but must be a number"),
+        ({"method": wiener}, TypeError, "method is wiener, which does not take iterations, stop, so that it cannot"),
+        (
+            {"method": functools.partial(tikhonov, regularization=0.1)},
+            TypeError,
+            "method is tikhonov, which does not take iterations, stop",
+        ),
+        (
+            {"method": functools.partial(richardson_lucy, iterations=3)},
+            ValueError,
+            "method has iterations of its own, .*pass most_iterations",
+        ),
+        (
+            {"method": functools.partial(richardson_lucy, stop=RelativeChange(0.1))},
+            ValueError,
+            "method has stop of its own, .*leave it",
+        ),
+        (
+            {"method": functools.partial(richardson_lucy, background=2.0)},
+            ValueError,
+            r"method has background=2.0, but would be called with background=0.0: take background out of",
+        ),
+        (
+            {"method": functools.partial(richardson_lucy, boundary="circular")},
+            ValueError,
+            "method has boundary='circular', but would be called with boundary='linear'",
+        ),
         ({"held_out": 1.0}, ValueError, "held_out is 1, but must be between 0 and 1, for example 0.25"),
         ({"held_out": 0.0}, ValueError, "held_out is 0, but must be between 0 and 1"),
         ({"splits": 0}, ValueError, "splits is 0, but must be at least 1"),

@@ -16,6 +16,7 @@ from course_lib.deconvolution import (
     Survey,
     Volume,
     accelerated_richardson_lucy,
+    automatic_stop,
     deconvolve_tiled,
     landweber,
     open_volume,
@@ -297,6 +298,11 @@ def test_the_camera_gives_photons_and_its_read_noise_joins_the_background(folder
     torch.testing.assert_close(images.read("sharp.ome.tif").tensor(), expected)
 
 
+def test_a_background_may_be_told_twice_and_be_a_numpy_number(stack: Path) -> None:
+    restore(stack, method=partial(METHOD, background=BACKGROUND), background=np.float32(BACKGROUND), memory_gib=None)
+    torch.testing.assert_close(images.read("sharp.ome.tif").tensor(), WHOLE)
+
+
 def test_survey(folder: Path) -> None:
     image = np.full((2, 5, 70, 70), 4.0, np.float32)
     image[1, 3, 40:44, 10:14] = 100
@@ -506,6 +512,14 @@ def test_negative_values(folder: Path) -> None:
         ({"method": partial(METHOD, boundary="circular")}, "boundary is circular, but the volume .* is cut into tiles"),
         ({"method": partial(METHOD, stop=RelativeChange(0.01))}, "method has a rule stop, .*pass iterations"),
         ({"method": partial(METHOD, callback=print)}, "method has a callback, .*leave it"),
+        (
+            {"method": partial(automatic_stop, rng=0)},
+            "method is automatic_stop, which would end each tile after another",
+        ),
+        (
+            {"method": partial(METHOD, background=5.0)},
+            "method has background=5.0, but would be called with background=2.0: take background out of",
+        ),
         ({"camera": Camera(em_gain=100.0)}, "em_gain is 100, but must be 1"),
         ({"camera": Camera(offset_adu=torch.zeros(64, 64))}, "offset_adu is a map, but must be one number"),
     ],

@@ -61,10 +61,21 @@ def test_a_complex_answer_is_told_what_to_take_of_it():
         transfer = torch.fft.fft2(torch.fft.ifftshift(psf))
         return torch.fft.ifft2(torch.fft.fft2(image) * transfer.conj() / (transfer.abs() ** 2 + noise_to_signal))
 
-    feedback = wiener.check(forgetful, rng=0)
+    for answer in (forgetful, lambda *a: forgetful(*a).numpy()):
+        feedback = wiener.check(answer, rng=0)
+        assert feedback.status == "hint"
+        assert "only the real part, `.real`, is meant" in feedback.message
+    feedback = wiener.check(lambda *a: 1j * forgetful(*a), rng=0)
     assert feedback.status == "wrong"
     assert "complex numbers of shape (45, 51), of which only the real part, `.real`, is meant" in feedback.message
-    assert "complex numbers" in wiener.check(lambda *a: forgetful(*a).numpy(), rng=0).message
+
+
+def test_a_complex_answer_with_a_slip_is_told_of_the_slip():
+    def unconjugated(image, psf, noise_to_signal):
+        transfer = torch.fft.fft2(torch.fft.ifftshift(psf))
+        return torch.fft.ifft2(torch.fft.fft2(image) * transfer / (transfer.abs() ** 2 + noise_to_signal))
+
+    assert "above it stands H instead of its conjugate" in wiener.check(unconjugated, rng=0).message
 
 
 def test_shapes_and_types_that_are_wrong_are_told():
@@ -104,7 +115,7 @@ def test_every_guard_against_the_dark_passes(answer, seed):
 
 
 def test_a_slip_that_also_divides_by_zero_is_told_of_the_zero():
-    feedback = richardson_lucy_step.check(lambda x, y, blur, b: x * (y / (blur(x) + b)), rng=0)
+    feedback = richardson_lucy_step.check(lambda x, y, blur, b: x * (y / (blur(x) + b)) ** 2, rng=0)
     assert feedback.status == "wrong"
     assert "with 1152 times NaN, as from 0 divided by 0" in feedback.message
 
@@ -195,12 +206,19 @@ def test_photons_that_are_not_scaled_are_recognised(first, words):
     assert words in feedback.message
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_one_number_for_all_images_does_not_pass(seed):
-    draw = torch.Generator().manual_seed(seed)
-    allowed = [set(stop_blind.draw(draw).expected) for _ in range(8)]
-    assert not set.intersection(*allowed)
-    assert all(1 <= min(numbers) <= max(numbers) < MOST_ITERATIONS for numbers in allowed)
+@pytest.mark.parametrize("seed", range(8))
+def test_one_number_never_suits_a_dim_and_a_bright_image(seed):
+    dim = stop_blind.draw(torch.Generator().manual_seed(seed)).expected
+    bright = stop_blind.draw_other(torch.Generator().manual_seed(seed)).expected
+    assert 1 <= dim[0] <= dim[-1] < 16 < bright[0] <= bright[-1] < MOST_ITERATIONS
+
+
+@pytest.mark.parametrize("number", [1, 6, 15, 30, 50, 119, 120, 0])
+def test_a_fixed_number_is_told_that_it_cannot_suit_both(number):
+    feedback = stop_blind.check(lambda *a: number, rng=number)
+    assert feedback.status == "hint"
+    assert "fixed number" in feedback.message
+    assert "cannot suit both" in feedback.message
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -264,6 +282,33 @@ def shifted_the_result(image, psf, noise_to_signal):
     return torch.fft.fftshift(with_half_spectra(image, psf, noise_to_signal))
 
 
+def shifted_the_spectrum_instead_of_the_psf(image, psf, noise_to_signal):
+    transfer = torch.fft.ifftshift(torch.fft.fft2(psf))
+    return torch.fft.ifft2(transfer.conj() / (transfer.abs() ** 2 + noise_to_signal) * torch.fft.fft2(image)).real
+
+
+def divided_by_the_power(image, psf, noise_to_signal):
+    transfer = torch.fft.rfft2(torch.fft.ifftshift(psf))
+    return torch.fft.irfft2(torch.fft.rfft2(image) / (transfer.abs() ** 2 + noise_to_signal), s=image.shape)
+
+
+def forgot_the_way_back_and_the_real_part(image, psf, noise_to_signal):
+    transfer = torch.fft.fft2(torch.fft.ifftshift(psf))
+    return transfer.conj() / (transfer.abs() ** 2 + noise_to_signal) * torch.fft.fft2(image)
+
+
+def called_the_library(image, psf, noise_to_signal):
+    return deconvolution.wiener(image, psf, noise_to_signal=noise_to_signal)
+
+
+def called_tikhonov(image, psf, noise_to_signal):
+    return deconvolution.tikhonov(image, psf, regularization=noise_to_signal)
+
+
+def let_the_library_estimate(image, psf, noise_to_signal):
+    return deconvolution.wiener(image, psf)
+
+
 def turned_the_ratio_round(image, psf, noise_to_signal):
     return with_half_spectra(image, psf, 1 / noise_to_signal)
 
@@ -276,6 +321,12 @@ def turned_the_ratio_round(image, psf, noise_to_signal):
         (shifted_the_spectrum_of_the_psf, "each frequency gets the factor of another"),
         (shifted_both_spectra, "each pixel is multiplied by a fine grating"),
         (shifted_the_result, "an `fftshift` at the end has moved it"),
+        (shifted_the_spectrum_instead_of_the_psf, "You shifted the spectrum, after the FFT"),
+        (divided_by_the_power, "but nothing stands above it"),
+        (forgot_the_way_back_and_the_real_part, "These complex numbers are the spectrum"),
+        (called_the_library, "That is the filter of the library"),
+        (called_tikhonov, "That is the filter of the library"),
+        (let_the_library_estimate, "with linear borders, which estimates the ratio"),
         (turned_the_ratio_round, "You added 1/λ, the ratio of signal to noise"),
     ],
 )
@@ -294,6 +345,45 @@ def test_a_clamp_at_one_photon_is_told_from_one_at_nearly_none(seed):
     assert feedback.status == "hint"
     assert "`clamp(min=1)` made it one" in feedback.message
     assert richardson_lucy_step.check(lambda *a: clamped(*a, 1e-6), rng=seed).status == "passed"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x, y, blur, b: x * blur.adjoint(y / blur(x)), "You forgot the background"),
+        (lambda x, y, blur, b: x * blur.adjoint((y - b) / blur(x)), "You subtracted the background"),
+        (lambda x, y, blur, b: x * blur.adjoint((blur(x) + b) / y), "The ratio is upside down: "),
+        (lambda x, y, blur, b: x * blur(y / (blur(x) + b)), "you blurred it forward"),
+        (lambda x, y, blur, b: x * (y / (blur(x) + b)), "by the ratio of each pixel alone"),
+    ],
+)
+def test_a_slip_with_a_plain_division_gets_its_hint_and_is_told_of_the_zero(answer, words, seed):
+    feedback = richardson_lucy_step.check(answer, rng=seed)
+    assert feedback.status == "hint"
+    assert words in feedback.message
+    assert "Then mend the NaN, too" in feedback.message
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (deconvolution.Discrepancy, "The discrepancy stops too early"),
+        (lambda counts: deconvolution.RelativeChange(0.01), "A change below 0.01 comes far too late"),
+    ],
+)
+def test_rules_that_do_not_suit_are_recognised(rule, words, seed):
+    def by_rule(counts, psf, most_iterations):
+        stop, iterations = rule(counts), []
+        deconvolution.richardson_lucy(
+            counts, psf, iterations=most_iterations, stop=stop, callback=lambda number, _: iterations.append(number)
+        )
+        return iterations[-1]
+
+    feedback = stop_blind.check(by_rule, rng=seed)
+    assert feedback.status == "hint"
+    assert words in feedback.message
 
 
 @pytest.mark.parametrize("seed", [0, 1])

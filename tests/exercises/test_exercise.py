@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import pkgutil
 
@@ -162,4 +163,31 @@ def test_a_forgotten_return_is_hinted_at() -> None:
     def forgetful(x: torch.Tensor) -> None:
         2 * x
 
-    assert "return" in doubling().check(forgetful).message
+    feedback = doubling().check(forgetful)
+    assert feedback.status == "blank"
+    assert "`return`" in feedback.message
+
+
+def test_an_empty_skeleton_is_not_told_of_a_return() -> None:
+    def skeleton(x: torch.Tensor) -> None:
+        """Return twice the numbers."""
+        ...
+
+    assert doubling().check(skeleton) == Feedback("blank", "Nothing here yet: replace the dots by your own lines.")
+
+
+def test_one_number_for_all_gets_its_hint_after_the_mistakes() -> None:
+    exercise = dataclasses.replace(
+        doubling(), if_constant="A fixed number.", mistakes=(Mistake(lambda x: 7.0, "Seven.", tolerance=0.2),)
+    )
+    assert exercise.check(lambda x: 5).message == "A fixed number."
+    assert exercise.check(lambda x: 8).message == "Seven."
+    assert exercise.check(lambda x: float("nan")).status == "wrong"
+    assert exercise.check(lambda x: float(x[0])).status == "wrong"
+
+
+def test_cases_of_two_kinds_take_turns() -> None:
+    seen = []
+    exercise = dataclasses.replace(doubling(), draw_other=lambda rng: Case((torch.zeros(2),), torch.zeros(2)))
+    assert exercise.check(lambda x: seen.append(len(x)) or 2 * x).status == "passed"
+    assert seen == [3, 2, 3, 2]

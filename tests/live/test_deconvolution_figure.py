@@ -1,5 +1,6 @@
 """The live figure of deconvolution against the library: the same estimates, errors and semi-convergence."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,23 @@ def test_the_image_is_the_blurred_truth_with_background_and_poisson_noise() -> N
     z = (counts - mean) / mean.sqrt()
     assert abs(float(z.mean())) < 4 / SHAPE[0]
     assert float(z.square().mean()) == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("method", FIGURE.controls[0].choices)
+def test_a_direct_method_has_done_no_iterations(method: str) -> None:
+    done = float(show(method=method, iterations=7)["done"])
+    assert math.isnan(done) if method in ("inverse", "Tikhonov") else done == 7
+
+
+def test_the_slider_of_photons_lands_on_the_numbers_of_the_chapter() -> None:
+    """The front end spreads 120 steps evenly over the logarithm."""
+    control = next(c for c in FIGURE.controls if c.name == "photons")
+    assert control.scale == "log"
+    assert control.slider is not None
+    low, high = control.slider
+    for photons in (3, 30, 300, 3000):
+        position = 120 * math.log(photons / low) / math.log(high / low)
+        assert position == pytest.approx(round(position), abs=1e-9)
 
 
 def test_methods_are_told_apart() -> None:

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -255,3 +256,14 @@ def test_bad_input_is_refused(first, second, pixel_size_um, message):
 def test_images_must_be_floating_point():
     with pytest.raises(TypeError, match="first has dtype"):
         fourier_ring_correlation(torch.ones(16, 16, dtype=torch.int32), white(16, 16), pixel_size_um=0.1)
+
+
+@pytest.mark.parametrize(
+    "size", [np.float32(0.25), np.float64(0.25), np.array(0.25), torch.tensor(0.25), np.array([0.25, 0.25])]
+)
+def test_a_pixel_size_may_be_a_number_of_numpy_or_torch(size):
+    first, second = white(16, 16), white(16, 16, seed=1)
+    rings = fourier_ring_correlation(first, second, pixel_size_um=size)
+    expected = fourier_ring_correlation(first, second, pixel_size_um=0.25)
+    assert torch.equal(rings.frequencies_per_um, expected.frequencies_per_um)
+    assert torch.equal(rings.correlation, expected.correlation)

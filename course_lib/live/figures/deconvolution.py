@@ -31,7 +31,7 @@ class Sliders(Parameters):
         meaning="image peak",
         unit="photons",
         minimum=0.0,
-        slider=(3.0, 10000.0),
+        slider=(3.0, 30_000.0),
         scale="log",
     )
 
@@ -159,6 +159,7 @@ def iterate(
         "iterations": iterations,
         "errors": errors,
         "shown": (step + 1).reshape(1),
+        "done": torch.where(method < 1.5, torch.nan, step + 1),
         "error": error.reshape(1),
         "ends": torch.tensor([1.0, MOST_ITERATIONS]),
         "tikhonov": state["tikhonov"].expand(2),
@@ -176,7 +177,7 @@ FIGURE = LiveFigure(
         "truth: watch Richardson-Lucy come nearer and, past its best iteration, go astray; give it more photons, and "
         "the best comes later. Accelerated RL gets there in a third of the iterations. Then try the inverse, and find "
         "the λ with which Tikhonov does best. λ acts on Tikhonov and Landweber, iterations on Landweber and "
-        "Richardson-Lucy."
+        "Richardson-Lucy. Landweber here carries Tikhonov's penalty, too; with λ towards 0 it is that of section 6."
     ),
     alt=(
         "Thin bright filaments and points, the truth; the same blurred and grainy, as the camera counts it; the "
@@ -210,7 +211,7 @@ FIGURE = LiveFigure(
         ),
         NumberPanel(
             numbers=(
-                Number(output="shown", label="iterations done", digits=0),
+                Number(output="done", label="iterations done", digits=0),
                 Number(output="error", label="error (at most 1000)", digits=3),
                 Number(output="least", label="least error so far", digits=3),
                 Number(output="near", label="… within 1 % at iteration", digits=0),
