@@ -405,13 +405,13 @@ ALLOWED = 1.05
 def _draw_dim(rng: torch.Generator) -> Case:
     """Return a dim image of nuclei, which must be stopped early."""
     nuclei = samples.nuclei(SCENE_SHAPE, voxel_size_um=PIXEL_SIZE_UM, count=8, diameter_um=2.0, rng=rng).density
-    return _counted(nuclei, _log_uniform(rng, 8, 16), rng)
+    return _counted(nuclei, _log_uniform(rng, 8, 12), rng)
 
 
 def _draw_bright(rng: torch.Generator) -> Case:
     """Return a bright image of filaments, which must not be stopped early."""
     filaments = samples.filaments(SCENE_SHAPE, voxel_size_um=PIXEL_SIZE_UM, count=14, length_um=6.0, rng=rng)
-    return _counted(filaments, _log_uniform(rng, 150, 300), rng)
+    return _counted(filaments, _log_uniform(rng, 200, 300), rng)
 
 
 def _counted(scene: torch.Tensor, peak_photons: float, rng: torch.Generator) -> Case:
