@@ -21,8 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
-from skimage.registration import phase_cross_correlation
 
 from course_lib.axes import check_spatial
 
@@ -98,6 +96,8 @@ def register(
     >>> [round(one, 1) for one in register(moved, scene).shift]
     [-3.0, 2.0]
     """
+    from scipy import ndimage
+
     for name, image in (("moving", moving), ("reference", reference)):
         check_spatial(image, 2, name=name)
         if image.ndim > 3:
@@ -138,6 +138,8 @@ def register(
 
 def _whole_pixels(moving: Array, reference: Array) -> tuple[int, ...]:
     """Return by how many pixels `moving` is to be moved: about, because the ends of few planes pull that towards 0."""
+    from skimage.registration import phase_cross_correlation
+
     window = np.ones(reference.shape)
     for axis, side in enumerate(reference.shape):
         if side >= LEAST_FADED:
@@ -162,6 +164,8 @@ def _step(moving: Array, reference: Array) -> tuple[float, ...]:
 
 
 def _smoothed(image: Array) -> Array:
+    from scipy import ndimage
+
     return np.asarray(ndimage.gaussian_filter(image, [float(side >= LEAST_FADED) for side in image.shape]))
 
 

@@ -7,8 +7,8 @@ validation set is looked at, never only its last batch, and the best weights so 
 Every draw comes from one generator, whose state is saved with weights and optimizer, so that on a CPU a training is
 exact to repeat, and a killed one goes on to the same weights; a GPU adds up in changing order, and differs in the last
 digits. Started by ``torchrun``, the same function runs as many processes, once they called `join`: each computes its
-share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so that the result is
-that of one process with the same ``batch_size``, but for rounding.
+share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so that the result
+is that of one process with the same ``batch_size``, but for rounding.
 
 References
 ----------
