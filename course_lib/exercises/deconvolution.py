@@ -398,7 +398,7 @@ richardson_lucy_step = Exercise(
 MOST_ITERATIONS = 120
 SCENE_SHAPE, PIXEL_SIZE_UM = (96, 96), (0.08, 0.08)
 """Of the object that `Blur` reckons with behind an image of 80 × 80 pixels, and the side of its pixels."""
-ALLOWED = 1.05
+ALLOWED = 1.1
 """NRMSE that passes, relative to the least that any number of iterations reaches."""
 
 
@@ -532,7 +532,7 @@ stop_blind = Exercise(
     relative_tolerance=0.0,
     mistake_tolerance=0.1,
     praise=(
-        "Within 5 % of the least error that any number of iterations could reach, dim or bright, and nobody showed you "
+        "Within 10 % of the least error that any number of iterations could reach, dim or bright, and nobody showed you "
         "the truth."
     ),
 )
