@@ -532,8 +532,8 @@ stop_blind = Exercise(
     relative_tolerance=0.0,
     mistake_tolerance=0.1,
     praise=(
-        "Within 10 % of the least error that any number of iterations could reach, dim or bright, and nobody showed you "
-        "the truth."
+        "Within 10 % of the least error that any number of iterations could reach, dim or bright, and nobody showed "
+        "you the truth."
     ),
 )
 
