@@ -192,7 +192,7 @@ def test_photons_that_judge_themselves_are_recognised(misfit):
 
     feedback = stop_blind.check(by_themselves, rng=0)
     assert feedback.status == "hint"
-    assert "If the photons that judge are those the estimate was made from" in feedback.message
+    assert "if the photons that judge are those the estimate was made from" in feedback.message
 
 
 @pytest.mark.parametrize(("first", "words"), [(0, "before the first iteration"), (1, "after the first iteration")])
