@@ -136,7 +136,7 @@ def packed(drawn: Image.Image) -> bytes:
     flat = color.quantize(colors=48, dither=Image.Dither.NONE).convert("RGB")
     candidates = (io.BytesIO(), io.BytesIO())
     flat.save(candidates[0], "webp", lossless=True, method=6)
-    color.save(candidates[1], "webp", quality=75, method=6)
+    color.save(candidates[1], "webp", quality=66, method=6)
     return min((candidate.getvalue() for candidate in candidates), key=len)
 
 
@@ -175,7 +175,7 @@ def thin_icons() -> None:
 
     shows_one_icon = r'([^{}]+)\{content:"\\([ef][0-9a-f]{3})"\}'
     sheet.write_text(re.sub(shows_one_icon, keep, sheet.read_text(encoding="utf-8")), encoding="utf-8")
-    for other in set(styles.glob("*.css")) - {sheet}:
+    for other in set((BUILD / "html" / "_static").rglob("*.css")) - {sheet}:
         glyphs.update(
             chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", other.read_text(encoding="utf-8"))
         )
