@@ -222,11 +222,11 @@ class Patches:
     def _bright(self, share: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return which cells to keep; each channel counts relative to its own brightest patch."""
         middles = (self._cells[:, 1] + self._cells[:, 2] - 1) // 2
+        spatial = tuple(range(1, 1 + len(self.patch_shape)))
         brightness = np.stack(
             [
-                np.percentile(_numbers(self.images[cell[0, 0]][0][self._place(middle.tolist())]), 99, axis=axes)
+                np.percentile(_numbers(self.images[cell[0, 0]][0][self._place(middle.tolist())]), 99, axis=spatial)
                 for cell, middle in zip(self._cells, middles, strict=True)
-                for axes in [tuple(range(1, 1 + len(self.patch_shape)))]
             ]
         )
         low, high = brightness.min(axis=0), brightness.max(axis=0)

@@ -2,8 +2,8 @@ r"""The U-Net: look at ever larger surroundings on ever coarser grids, then come
 
 On the way down, each level has two convolutions and halves the grid, so that the next level sees twice as far for the
 same work. On the way up, each level doubles the grid and joins what the same level saw on the way down (the skip),
-so that no detail is lost. A last convolution of one pixel mixes the features into the output. The number of features
-doubles with each level and halves on the way back, as in CSBDeep, CARE and Noise2Void [2]_, [3]_: with
+so that no detail is lost [1]_. A last convolution of one pixel mixes the features into the output. The number of
+features doubles with each level and halves on the way back, as in CSBDeep, CARE and Noise2Void [2]_: with
 ``base_channels=32, depth=2`` in 2D these are 332,641 numbers to learn.
 
 What an output pixel depends on, its receptive field, is finite: 44 pixels wide for depth 2, about 100 for depth 3. So
@@ -57,7 +57,7 @@ class UNetConfig(Parameters):
     )
     normalization: str = parameter(default="none", meaning="between convolution and ReLU", choices=("none", "batch"))
     pooling: str = parameter(
-        default="max", meaning="how the grid is halved: blur pooling [4]_ aliases less", choices=("max", "blur")
+        default="max", meaning="how the grid is halved: blur pooling aliases less", choices=("max", "blur")
     )
     skips: str = parameter(
         default="all", meaning="levels that are joined; N2V2 leaves out the finest", choices=("all", "not the finest")
@@ -210,12 +210,12 @@ class UNet(nn.Module):
         if any(side % step or side == 0 for side, step in zip(sides, self.config.steps, strict=True)):
             raise ValueError(
                 f"the image has sides {tuple(sides)}, but they must be whole multiples of {self.config.steps}: "
-                f"networks.predict pads and crops by itself."
+                f"Model.predict pads and crops by itself."
             )
 
 
 def _halved(features: torch.Tensor, steps: tuple[int, ...], *, pooling: str) -> torch.Tensor:
-    """Return every second pixel along the axes of step 2: of the largest of a pair, or of a blurred maximum."""
+    """Return every second pixel along the axes of step 2: the largest of a pair, or a blurred maximum [3]_, [4]_."""
     pool = functional.max_pool2d if len(steps) == 2 else functional.max_pool3d
     if pooling == "max":
         return pool(features, kernel_size=steps)
