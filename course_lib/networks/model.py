@@ -128,20 +128,14 @@ class Model:
         return self._like(image, answers[:, :channels])
 
     def predict_with_errors(
-        self,
-        image: torch.Tensor,
-        *,
-        normalization: Literal["training", "image"] = "training",
-        tile: Sequence[int] | None = None,
-        batch_size: int = 1,
-        views: Literal[1, 8] = 1,
-        device: str | torch.device = "auto",
-        precision: Literal["auto", "float32", "bfloat16"] = "float32",
-        progress: bool = False,
+        self, image: torch.Tensor, *, device: str | torch.device = "auto", progress: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the answer, and the mean absolute error that the network expects of each of its values.
 
-        The parameters are those of `predict`.
+        Parameters
+        ----------
+        image, device, progress
+            See `predict`.
 
         Raises
         ------
@@ -153,28 +147,19 @@ class Model:
                 "this network gives no errors: train it with the probabilistic loss, or train an ensemble."
             )
         channels = self.network.config.out_channels
-        answers = self._answers(
-            image,
-            normalization=normalization,
-            tile=tile,
-            batch_size=batch_size,
-            views=views,
-            device=device,
-            precision=precision,
-            progress=progress,
-        )
+        answers = self._answers(image, device=device, progress=progress)
         return self._like(image, answers[:, :channels]), self._like(image, answers[:, channels:])
 
     def _answers(
         self,
         image: torch.Tensor,
         *,
-        normalization: Literal["training", "image"],
-        tile: Sequence[int] | None,
-        batch_size: int,
-        views: Literal[1, 8],
+        normalization: Literal["training", "image"] = "training",
+        tile: Sequence[int] | None = None,
+        batch_size: int = 1,
+        views: Literal[1, 8] = 1,
         device: str | torch.device,
-        precision: Literal["auto", "float32", "bfloat16"],
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
         progress: bool,
     ) -> torch.Tensor:
         """Return all that the network gives, (N, C, [Z,] Y, X), N for all leading axes together."""
