@@ -55,7 +55,7 @@ REFERENCES = {
     "integrated": psf_reference.integrated,
     "confocal": psf_reference.confocal,
 }
-REPEATS = 5
+REPEATS = 20
 SLOW_S = 5.0
 PEERS = Path(__file__).parent / "peers"
 

@@ -119,7 +119,7 @@ def make_waves(microscope: Microscope, *, wavelength_nm: Quantity, radius_um: fl
         sections = [lambda u: _to_grazing(u, sample), lambda u: _evanescent(u, aperture, sample)]
     transverse, weights = [], []
     for section in sections:
-        u, du = (t.to(device) for t in quadrature(steepest(section)))
+        u, du = (t.to(device) for t in quadrature(steepest(section), dtype))
         s, slope = section(u)
         transverse.append(s)
         weights.append(slope * du)

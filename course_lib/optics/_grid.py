@@ -4,12 +4,16 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from course_lib.optics.microscope import Microscope, check_sampling
 from course_lib.parameters import Parameter
+
+Array = npt.NDArray[Any]
 
 __all__ = ["Grid", "check_shape", "gauss_legendre", "make_grid", "quadrature"]
 
@@ -21,6 +25,11 @@ POINTS = Parameter(
 
 
 @functools.cache
+def _gauss_legendre(count: int) -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return (nodes + 1) / 2, weights / 2
+
+
 def gauss_legendre(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return nodes and weights that integrate a polynomial of degree 2·count − 1 over (0, 1) exactly.
 
@@ -30,15 +39,16 @@ def gauss_legendre(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     >>> round(float((weights * nodes**5).sum()), 12) == round(1 / 6, 12)
     True
     """
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
+    nodes, weights = _gauss_legendre(count)
+    return torch.from_numpy(nodes), torch.from_numpy(weights)
 
 
-def quadrature(radians: float) -> tuple[torch.Tensor, torch.Tensor]:
+def quadrature(radians: float, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
     """Return nodes and weights over (0, 1) that follow a phase whose steepest slope is `radians`.
 
-    A Gauss–Legendre rule of N nodes follows 4N radians; the margin, which makes the error vanish, grows with the cube
-    root of them, as the range does in which a Bessel function of high order sets in. Long phases are cut into panels.
+    A Gauss–Legendre rule of N nodes follows 4N radians; the margin, which brings the error below the rounding of
+    `dtype`, grows with the cube root of them, as the range does in which a Bessel function of high order sets in.
+    Long phases are cut into panels. Nodes and weights are float64 whatever is computed with them.
 
     Examples
     --------
@@ -49,7 +59,8 @@ def quadrature(radians: float) -> tuple[torch.Tensor, torch.Tensor]:
     """
     panels = math.ceil(radians / 400) or 1
     each = radians / panels
-    nodes, weights = gauss_legendre(12 + math.ceil(each / 4 + 2 * each ** (1 / 3)))
+    margin = 12 if dtype == torch.float64 else 4
+    nodes, weights = gauss_legendre(margin + math.ceil(each / 4 + 2 * each ** (1 / 3)))
     starts = torch.arange(panels, dtype=torch.float64)[:, None]
     return ((starts + nodes) / panels).flatten(), (weights / panels).repeat(panels)
 
@@ -97,7 +108,7 @@ class Grid:
             weights = gauss_legendre(points)[1].to(intensity)
             values = values.index_select(1, quadrant.flatten()).view(-1, *quadrant.shape)
             values = torch.einsum("zyaxb,a,b->zyx", values, weights, weights).flatten(1)
-        return values.index_select(1, pixels.flatten()).view(-1, *pixels.shape)
+        return values.gather(1, pixels.flatten().expand(len(values), -1)).view(-1, *pixels.shape)
 
 
 def check_shape(shape: Sequence[int], voxel_size_um: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -113,6 +124,25 @@ def check_shape(shape: Sequence[int], voxel_size_um: Sequence[float]) -> tuple[t
     for size in sizes:
         VOXEL.check(size)
     return sides, sizes
+
+
+@functools.lru_cache(maxsize=2)
+def _distances(
+    sides: tuple[int, ...], sizes_um: tuple[float, ...], points_per_pixel: int, margin: int
+) -> tuple[Array, Array, Array, Array]:
+    """Return radii, areas, quadrant and pixels of a `Grid`; a slider asks for the same ones again and again."""
+    nodes, weights = _gauss_legendre(points_per_pixel)
+    mirrored, squares = [], []
+    for side, size in zip(sides, sizes_um, strict=True):
+        pixel = np.abs(np.arange(-(side // 2) - margin, side - side // 2 + margin))
+        mirrored.append(pixel)
+        squares.append((size * (np.arange(pixel.max() + 1)[:, None] + nodes - 0.5)) ** 2)
+    distances = squares[0][:, :, None, None] + squares[1]
+    radii, quadrant = np.unique(distances.round(12), return_inverse=True)
+    pixels = mirrored[0][:, None] * len(squares[1]) + mirrored[1]
+    times = np.bincount(pixels.ravel()).reshape(len(squares[0]), 1, len(squares[1]), 1)
+    shares = times * weights[:, None, None] * weights
+    return np.sqrt(radii), np.bincount(quadrant.ravel(), shares.ravel()), quadrant.reshape(distances.shape), pixels
 
 
 def make_grid(
@@ -144,23 +174,13 @@ def make_grid(
     planes = sides[0] if len(sides) == 3 else 1
     check_sampling(sizes, nyquist_um or (microscope.axial_nyquist_um, microscope.lateral_nyquist_um), planes=planes)
 
-    nodes, weights = gauss_legendre(points_per_pixel)
-    mirrored, squares = [], []
-    for side, size in zip(sides[-2:], sizes[-2:], strict=True):
-        pixel = torch.arange(-(side // 2) - margin, side - side // 2 + margin).abs()
-        mirrored.append(pixel)
-        squares.append((size * (torch.arange(int(pixel.max()) + 1)[:, None] + nodes - 0.5)) ** 2)
-    distances = squares[0][:, :, None, None] + squares[1]
-    radii, quadrant = torch.unique(distances.round(decimals=12), return_inverse=True)
-    pixels = mirrored[0][:, None] * len(squares[1]) + mirrored[1]
-    times = torch.bincount(pixels.flatten()).view(len(squares[0]), 1, len(squares[1]), 1)
-    shares = times * weights[:, None, None] * weights
+    radii_um, areas, quadrant, pixels = _distances(sides[-2:], sizes[-2:], points_per_pixel, margin)
     z = (torch.arange(planes, dtype=torch.float64) - planes // 2) * (sizes[0] if len(sides) == 3 else 0.0)
     return Grid(
-        radii_um=radii.sqrt(),
-        areas=torch.bincount(quadrant.flatten(), shares.flatten()),
+        radii_um=torch.from_numpy(radii_um),
+        areas=torch.from_numpy(areas),
         z_um=z,
-        quadrant=quadrant,
-        pixels=pixels,
+        quadrant=torch.from_numpy(quadrant),
+        pixels=torch.from_numpy(pixels),
         planar=len(sides) == 2,
     )

@@ -79,7 +79,7 @@ def airy_psf(
     wavenumber = 2 * math.pi * 1000 / torch.as_tensor(microscope.emission_wavelength_nm, dtype=torch.float64)
     defocus = wavenumber * aperture**2 / (2 * microscope.immersion_index) * grid.z_um.to(device)
     steepest = as_float(wavenumber * aperture * grid.radii_um.max() + 2 * defocus.abs().max())
-    rho, weights = (t.to(device) for t in quadrature(steepest))
+    rho, weights = (t.to(device) for t in quadrature(steepest, dtype))
 
     x = grid.radii_um.to(device, dtype)[:, None] * (wavenumber * aperture * rho).to(dtype)
     phase = torch.exp(-1j * rho[:, None] ** 2 * defocus)

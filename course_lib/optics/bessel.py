@@ -91,5 +91,6 @@ def bessel_j0_j1_j2(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     """
     j0, j1 = bessel_j0(x), bessel_j1(x)
     near_zero = x.abs() < 1e-3
-    j2 = torch.where(near_zero, x**2 / 8, 2 * j1 / torch.where(near_zero, 1.0, x) - j0)
+    elsewhere = torch.addcdiv(-j0, j1, torch.where(near_zero, 1.0, x), value=2)
+    j2 = torch.where(near_zero, x * x / 8, elsewhere)
     return j0, j1, j2
