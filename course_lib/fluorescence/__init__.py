@@ -2,8 +2,9 @@
 
 from course_lib.fluorescence.bands import Band, band_spectrum
 from course_lib.fluorescence.bleaching_trace import BleachingTrace, bleaching_trace
-from course_lib.fluorescence.budget import PhotonBudget, collected_fraction, emitted_photons, photon_budget
+from course_lib.fluorescence.budget import PhotonBudget, emitted_photons, photon_budget
 from course_lib.fluorescence.channels import Channel, bleed_through, channel_brightness, unmix
+from course_lib.fluorescence.collection import collected_fraction, collected_fraction_across
 from course_lib.fluorescence.excitation import (
     excited_fraction,
     photon_energy_j,
@@ -49,6 +50,7 @@ __all__ = [
     "channel_brightness",
     "coherence_length_um",
     "collected_fraction",
+    "collected_fraction_across",
     "emitted_photons",
     "excited_fraction",
     "fibre_response",

@@ -18,12 +18,7 @@ with quantum yield :math:`\eta`, :math:`N_b` photons before bleaching on average
 :math:`\eta r t` for short exposures and :math:`N_b` for endless ones. All numbers are means over many molecules.
 
 The collected share is that of a molecule that emits evenly in all directions, as those that tumble do, and sits in the
-index :math:`n` that the objective is made for. In another index :math:`n_s` the cone in the specimen is another:
-:math:`\sin\theta_s = \min(\mathrm{NA}, n_s)/n_s`, less what the border reflects. From a watery specimen a dry objective
-(NA 0.8) then collects half as much, 0.10 instead of 0.20. An oil objective (NA 1.4) collects more, 0.44 instead of
-0.31: all that goes forward is refracted to :math:`\sin\theta \le 1.33/1.515 = 0.88`, inside its cone, and 12 % of it
-is reflected. Light beyond the critical angle, which a molecule within a wavelength of the cover glass can send, is
-left out.
+index :math:`n` that the objective is made for; `course_lib.fluorescence.collection` has the share for another one.
 """
 
 from dataclasses import dataclass
@@ -33,57 +28,15 @@ import torch
 
 from course_lib.fluorescence._check import check_between, check_not_negative, check_positive
 from course_lib.fluorescence._exponential import one_minus_exponential
+from course_lib.fluorescence.collection import collected_fraction, collected_fraction_across
 from course_lib.fluorescence.filters import OPEN, FilterSet
 from course_lib.fluorescence.fluorophores import Fluorophore
 from course_lib.fluorescence.light import LightSource
 from course_lib.fluorescence.spectrum import overlap
 
-__all__ = ["PhotonBudget", "collected_fraction", "emitted_photons", "photon_budget"]
+__all__ = ["PhotonBudget", "emitted_photons", "photon_budget"]
 
 Quantity = float | torch.Tensor
-
-
-@overload
-def collected_fraction(numerical_aperture: float, immersion_index: float) -> float: ...
-@overload
-def collected_fraction(numerical_aperture: torch.Tensor, immersion_index: Quantity) -> torch.Tensor: ...
-def collected_fraction(numerical_aperture: Quantity, immersion_index: Quantity) -> Quantity:
-    r"""Return the share of all directions that an objective sees, :math:`\tfrac12(1 - \cos\theta)`.
-
-    It holds for a molecule in the medium that the objective is made for; the notes of this module tell by how much it
-    is wrong elsewhere.
-
-    Parameters
-    ----------
-    numerical_aperture : float or torch.Tensor
-        :math:`n\sin\theta`.
-    immersion_index : float or torch.Tensor
-        :math:`n`, of the immersion and, so it is assumed, of the specimen.
-
-    Returns
-    -------
-    float or torch.Tensor
-        From 0 to ½; close to :math:`(\mathrm{NA}/2n)^2` for small apertures.
-
-    Raises
-    ------
-    ValueError
-        If the aperture is not above 0 and below the index. Tensors are not looked at.
-
-    Examples
-    --------
-    >>> [round(collected_fraction(*pair), 3) for pair in ((0.3, 1.0), (0.8, 1.0), (1.2, 1.33), (1.4, 1.515))]
-    [0.023, 0.2, 0.284, 0.309]
-    """
-    check_positive(numerical_aperture, name="numerical_aperture", remedy="it stands on the objective")
-    check_positive(immersion_index, name="immersion_index", remedy="air has 1, water 1.33, oil 1.515")
-    sine = numerical_aperture / immersion_index
-    if isinstance(sine, float) and sine >= 1:
-        raise ValueError(
-            f"numerical_aperture is {numerical_aperture:g}, but must be below the immersion_index of "
-            f"{immersion_index:g}: NA = n sin θ. Check which immersion the objective is made for."
-        )
-    return 0.5 * sine**2 / (1 + (1 - sine**2) ** 0.5)
 
 
 @overload
@@ -210,6 +163,7 @@ def photon_budget(
     area_um2: float = 10_000.0,
     numerical_aperture: float = 1.4,
     immersion_index: float = 1.515,
+    sample_index: float | None = None,
     objective_transmission: float = 0.85,
     quantum_efficiency: float = 0.82,
 ) -> PhotonBudget:
@@ -230,6 +184,8 @@ def photon_budget(
         in a scanning microscope.
     numerical_aperture, immersion_index : float
         Of the objective.
+    sample_index : float, optional
+        Of the specimen; by default that of the immersion.
     objective_transmission : float
         Share that passes the glass of objective and tube lens.
     quantum_efficiency : float
@@ -273,7 +229,12 @@ def photon_budget(
     check_between(objective_transmission, 0, 1, name="objective_transmission", remedy="give a share, not per cent")
     check_between(quantum_efficiency, 0, 1, name="quantum_efficiency", remedy="give a share, not per cent")
     filters = filters or FilterSet(name="none")
-    aperture = collected_fraction(numerical_aperture, immersion_index)
+    medium = f"{immersion_index:g}"
+    if sample_index is None:
+        aperture = collected_fraction(numerical_aperture, immersion_index)
+    else:
+        aperture = collected_fraction_across(numerical_aperture, immersion_index, sample_index)
+        medium += f", from {sample_index:g}"
     dichroic = overlap(fluorophore.emission, filters.dichroic or OPEN)
     passed = filters.share_to_camera(fluorophore.emission)
     if passed == 0:
@@ -316,7 +277,7 @@ def photon_budget(
             "after saturation": cycles * seconds,
             "absorbed, bleaching counted": emitted / fluorophore.quantum_yield,
             f"emitted: quantum yield {fluorophore.quantum_yield:g}": emitted,
-            f"collected: NA {numerical_aperture:g} in {immersion_index:g}": collected,
+            f"collected: NA {numerical_aperture:g} in {medium}": collected,
             "through the objective": collected * objective_transmission,
             "through the dichroic": collected * objective_transmission * dichroic,
             "transmitted: through the emission filter": transmitted,
