@@ -127,7 +127,7 @@ def _draw_levels(axes: Axes, levels: Mapping[str, float]) -> None:
     for (name, level), height in zip(ordered, _spread(shares, apart=LINE_OF_TEXT), strict=True):
         beyond = "" if low <= level <= high else "↑ " if level > high else "↓ "
         axes.annotate(
-            f"{beyond}{name} {level:.3g}",
+            f"{beyond}{name} {_short(level)}",
             (1.01, height),
             xycoords="axes fraction",
             va="center",
@@ -135,3 +135,9 @@ def _draw_levels(axes: Axes, levels: Mapping[str, float]) -> None:
             color="0.25",
             annotation_clip=False,
         )
+
+
+def _short(level: float) -> str:
+    """Write three digits, and a power of ten where there is one."""
+    digits, _, power = f"{level:.3g}".partition("e")
+    return f"{digits}·$10^{{{int(power)}}}$" if power else digits

@@ -59,11 +59,11 @@ def test_an_oil_objective_collects_more_from_water_than_from_oil() -> None:
 
 
 @pytest.mark.parametrize(
-    ("aperture", "in_air", "in_water"), [(0.8, 0.20, 0.10), (0.3, 0.023, 0.013), (0.5, 0.067, 0.037)]
+    ("aperture", "in_air", "in_water"), [(0.8, 0.20, 0.098), (0.3, 0.023, 0.0126), (0.5, 0.067, 0.0359)]
 )
 def test_a_dry_objective_collects_about_half_from_water(aperture: float, in_air: float, in_water: float) -> None:
     assert collected_fraction(aperture, 1.0) == pytest.approx(in_air, abs=0.001)
-    assert collected_fraction_across(aperture, 1.0, WATER) == pytest.approx(in_water, abs=0.001)
+    assert collected_fraction_across(aperture, 1.0, WATER) == pytest.approx(in_water, rel=0.005)
 
 
 def test_the_budget_follows_the_specimen() -> None:

@@ -29,7 +29,7 @@ def test_a_level_beyond_the_range_is_named_at_its_edge_and_has_no_line() -> None
     figure = convergence({"method": [0.5, 0.3]}, levels={"inverse": 7e4}, y_label="error", y_range=(0.1, 1))
     (axes,) = figure.axes
     assert len(axes.get_lines()) == 1
-    assert [text.get_text() for text in axes.texts] == ["↑ inverse 7e+04"]
+    assert [text.get_text() for text in axes.texts] == ["↑ inverse 7·$10^{4}$"]
     assert axes.get_ylim() == (0.1, 1)
 
 
