@@ -145,7 +145,7 @@ def over_radii(
     intensity: Callable[[torch.Tensor], torch.Tensor], radii_um: torch.Tensor, *, waves: int
 ) -> torch.Tensor:
     """Return `intensity` (R, Z) of `radii_um` (R,), some at a time: what it needs on the way stays in the cache."""
-    return torch.cat([intensity(part) for part in radii_um.split(max(1, TOGETHER // waves))])
+    return torch.cat([intensity(part) for part in torch.split(radii_um, max(1, TOGETHER // waves))])
 
 
 def superpose(bessel: torch.Tensor, amplitude: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,7 @@ def test_the_budget_follows_the_specimen() -> None:
 
 @pytest.mark.parametrize("index", [0.0, -1.33, math.nan, math.inf])
 def test_an_impossible_specimen_is_refused(index: float) -> None:
-    with pytest.raises(ValueError, match="sample_index is .* but must be above 0 and finite: water has 1.33"):
+    with pytest.raises(ValueError, match=r"sample_index is .* but must be above 0 and finite: water has 1.33"):
         collected_fraction_across(1.4, GLASS, index)
-    with pytest.raises(ValueError, match="numerical_aperture is 1.6, but must be below the immersion_index"):
+    with pytest.raises(ValueError, match=r"numerical_aperture is 1.6, but must be below the immersion_index"):
         collected_fraction_across(1.6, GLASS, WATER)
