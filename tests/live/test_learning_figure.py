@@ -64,17 +64,20 @@ def test_a_perfect_image_has_finite_numbers() -> None:
 
 def test_noise_and_blur_of_one_nrmse_differ_in_ssim() -> None:
     noisy = show(noise_photons=6.0)
-    widths = torch.arange(1, 61) / 10
-    errors = [abs(float(show(noise_photons=0.0, blur_px=float(w))["nrmse"] - noisy["nrmse"])) for w in widths]
-    smooth = show(noise_photons=0.0, blur_px=float(widths[errors.index(min(errors))]))
-    assert float(smooth["nrmse"]) == pytest.approx(float(noisy["nrmse"]), rel=0.1)
+    widths = [k / 10 for k in range(1, 61)]
+    errors = [abs(float(show(noise_photons=0.0, blur_px=w)["nrmse"] - noisy["nrmse"])) for w in widths]
+    width = widths[errors.index(min(errors))]
+    assert width == 2.9
+    smooth = show(noise_photons=0.0, blur_px=width)
+    assert float(smooth["nrmse"]) == pytest.approx(float(noisy["nrmse"]), rel=0.01)
     assert float(smooth["ssim"]) > float(noisy["ssim"]) + 0.1
 
 
 def test_half_the_brightness_costs_psnr_and_not_si_psnr() -> None:
     dim = show(noise_photons=0.0, brightness_percent=50.0)
     noisy = show(noise_photons=6.0)
-    assert float(dim["psnr"]) < float(noisy["psnr"])
+    assert float(dim["psnr"]) == pytest.approx(18.0, abs=0.05)
+    assert float(noisy["psnr"]) == pytest.approx(24.5, abs=0.05)
     assert float(dim["si_psnr"]) > 79
     assert float(dim["bias"]) == pytest.approx(-50, abs=0.01)
 
@@ -83,3 +86,11 @@ def test_the_range_decides_how_similar_two_images_are() -> None:
     found = show()
     assert float(found["ssim_one"]) < float(found["ssim"]) < float(found["ssim_16_bits"])
     assert float(found["ssim_16_bits"]) > 0.999
+
+
+def test_a_small_offset_is_seen_by_most() -> None:
+    shifted = show(noise_photons=0.0, offset_photons=10.0)
+    assert float(shifted["nrmse"]) == pytest.approx(0.4, abs=0.005)
+    assert float(shifted["bias"]) == pytest.approx(50, abs=0.1)
+    assert float(shifted["ssim"]) < 0.9
+    assert float(shifted["si_psnr"]) > 79
