@@ -23,16 +23,10 @@ import torch
 from course_lib.optics._grid import quadrature
 from course_lib.optics.microscope import Microscope, Quantity, as_float
 
-Intensity = Callable[[torch.Tensor], torch.Tensor]
-"""From radii (R,) to (R, Z)."""
-
 Section = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Part of the aperture: s and s ds/du at u from 0 to 1."""
 
-TOGETHER = 2**16
-"""Values of a Bessel function that are computed at a time."""
-
-__all__ = ["Waves", "make_waves", "over_radii", "superpose", "working_type"]
+__all__ = ["Waves", "make_waves", "superpose", "working_type"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,13 +133,6 @@ def make_waves(microscope: Microscope, *, wavelength_nm: Quantity, radius_um: fl
         sample=axial(sample, s),
         phase=torch.exp(1j * wavenumber * path(s, z)).to(complex_type),
     )
-
-
-def over_radii(
-    intensity: Callable[[torch.Tensor], torch.Tensor], radii_um: torch.Tensor, *, waves: int
-) -> torch.Tensor:
-    """Return `intensity` (R, Z) of `radii_um` (R,), some at a time: what it needs on the way stays in the cache."""
-    return torch.cat([intensity(part) for part in torch.split(radii_um, max(1, TOGETHER // waves))])
 
 
 def superpose(bessel: torch.Tensor, amplitude: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:

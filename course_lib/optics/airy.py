@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import torch
 
-from course_lib.optics._aperture import over_radii, superpose, working_type
+from course_lib.optics._aperture import superpose, working_type
 from course_lib.optics._grid import make_grid, quadrature
 from course_lib.optics.bessel import bessel_j0
 from course_lib.optics.microscope import Microscope, as_float
@@ -81,11 +81,7 @@ def airy_psf(
     steepest = as_float(wavenumber * aperture * grid.radii_um.max() + 2 * defocus.abs().max())
     rho, weights = (t.to(device) for t in quadrature(steepest, dtype))
 
-    slopes = (wavenumber * aperture * rho).to(dtype)
+    x = grid.radii_um.to(device, dtype)[:, None] * (wavenumber * aperture * rho).to(dtype)
     phase = torch.exp(-1j * rho[:, None] ** 2 * defocus)
     phase = phase.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
-
-    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
-        return superpose(bessel_j0(radii_um[:, None] * slopes), weights * rho, phase)
-
-    return grid.normalized(over_radii(intensity, grid.radii_um.to(device, dtype), waves=len(slopes)))
+    return grid.normalized(superpose(bessel_j0(x), weights * rho, phase))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import torch
 
-from course_lib.optics._aperture import make_waves, over_radii, superpose, working_type
+from course_lib.optics._aperture import make_waves, superpose, working_type
 from course_lib.optics._grid import make_grid
 from course_lib.optics.bessel import bessel_j0
 from course_lib.optics.microscope import Microscope
@@ -81,9 +81,5 @@ def gibson_lanni_psf(
         radius_um=float(grid.radii_um.max()),
         z_um=grid.z_um,
     )
-    slopes = (waves.wavenumber * waves.transverse).to(dtype)
-
-    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
-        return superpose(bessel_j0(radii_um[:, None] * slopes), waves.weights, waves.phase)
-
-    return grid.normalized(over_radii(intensity, grid.radii_um.to(device, dtype), waves=len(slopes)))
+    x = grid.radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
+    return grid.normalized(superpose(bessel_j0(x), waves.weights, waves.phase))

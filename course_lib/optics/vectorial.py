@@ -30,7 +30,7 @@ from collections.abc import Sequence
 
 import torch
 
-from course_lib.optics._aperture import make_waves, over_radii, superpose, working_type
+from course_lib.optics._aperture import make_waves, superpose, working_type
 from course_lib.optics._grid import make_grid
 from course_lib.optics.bessel import bessel_j0_j1_j2
 from course_lib.optics.microscope import Microscope, Quantity
@@ -59,17 +59,13 @@ def vectorial_intensity(
     t_p = 2 * k_i * n_i * n_s / (n_s**2 * k_i + n_i**2 * k_s)
     weight = waves.weights / torch.sqrt(k_i)
 
-    slopes = (waves.wavenumber * waves.transverse).to(dtype)
-
-    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
-        j0, j1, j2 = bessel_j0_j1_j2(radii_um[:, None] * slopes)
-        return (
-            superpose(j0, weight * (t_s + t_p * k_s / n_s), waves.phase)
-            + 2 * superpose(j1, weight * t_p * waves.transverse / n_s, waves.phase)
-            + superpose(j2, weight * (t_s - t_p * k_s / n_s), waves.phase)
-        )
-
-    return over_radii(intensity, radii_um.to(device, dtype), waves=len(slopes))
+    x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
+    j0, j1, j2 = bessel_j0_j1_j2(x)
+    return (
+        superpose(j0, weight * (t_s + t_p * k_s / n_s), waves.phase)
+        + 2 * superpose(j1, weight * t_p * waves.transverse / n_s, waves.phase)
+        + superpose(j2, weight * (t_s - t_p * k_s / n_s), waves.phase)
+    )
 
 
 def vectorial_psf(
