@@ -67,14 +67,7 @@ def collected_fraction(numerical_aperture: Quantity, immersion_index: Quantity) 
     >>> [round(collected_fraction(*pair), 3) for pair in ((0.3, 1.0), (0.8, 1.0), (1.2, 1.33), (1.4, 1.515))]
     [0.023, 0.2, 0.284, 0.309]
     """
-    check_positive(numerical_aperture, name="numerical_aperture", remedy="it stands on the objective")
-    check_positive(immersion_index, name="immersion_index", remedy="air has 1, water 1.33, oil 1.515")
-    sine = numerical_aperture / immersion_index
-    if isinstance(sine, float) and sine >= 1:
-        raise ValueError(
-            f"numerical_aperture is {numerical_aperture:g}, but must be below the immersion_index of "
-            f"{immersion_index:g}: NA = n sin θ. Check which immersion the objective is made for."
-        )
+    sine = _checked_sine(numerical_aperture, immersion_index)
     return 0.5 * sine**2 / (1 + (1 - sine**2) ** 0.5)
 
 
@@ -103,7 +96,7 @@ def collected_fraction_across(numerical_aperture: float, immersion_index: float,
     >>> round(collected_fraction_across(1.4, 1.515, 1.33), 2), round(collected_fraction_across(0.8, 1.0, 1.33), 2)
     (0.44, 0.1)
     """
-    collected_fraction(numerical_aperture, immersion_index)
+    _checked_sine(numerical_aperture, immersion_index)
     check_positive(sample_index, name="sample_index", remedy="water has 1.33, a mounting medium about 1.5")
     least = (1 - min(numerical_aperture / sample_index, 1.0) ** 2) ** 0.5
     inside = least + (1 - least) * (NODES + 1) / 2
@@ -112,3 +105,16 @@ def collected_fraction_across(numerical_aperture: float, immersion_index: float,
     along = (immersion_index * inside - sample_index * outside) / (immersion_index * inside + sample_index * outside)
     passed = 1 - (across**2 + along**2) / 2
     return float((1 - least) / 4 * (WEIGHTS * passed).sum())
+
+
+def _checked_sine(numerical_aperture: Quantity, immersion_index: Quantity) -> Quantity:
+    """Return NA/n; raise unless it is between 0 and 1."""
+    check_positive(numerical_aperture, name="numerical_aperture", remedy="it stands on the objective")
+    check_positive(immersion_index, name="immersion_index", remedy="air has 1, water 1.33, oil 1.515")
+    sine = numerical_aperture / immersion_index
+    if isinstance(sine, float) and sine >= 1:
+        raise ValueError(
+            f"numerical_aperture is {numerical_aperture:g}, but must be below the immersion_index of "
+            f"{immersion_index:g}: NA = n sin θ. Check which immersion the objective is made for."
+        )
+    return sine
