@@ -6,9 +6,10 @@ distribution, of variance :math:`2\sigma_k^2`), the mixture has the variance
 .. math:: s^2 = \overline{2\sigma_k^2} + \overline{(\mu_k - \bar\mu)^2},
 
 the noise that all of them expect, and their disagreement [1]_. It is a claim, and claims are checked: on images kept
-apart, a factor makes the mean of :math:`s^2` the mean squared error (`Ensemble.calibrated`). So the map is right on
-the whole; where few networks happen to agree it is too small, and the more members, the less so. The factor holds for
-images like those; nothing in it warns of structures that no network has seen.
+apart, a factor makes the mean of :math:`s^2` the mean squared error (`Ensemble.calibrated`), without the part that is
+the targets' own noise. So the map is right on the whole; where few networks happen to agree it is too small, and the
+more members, the less so. The factor holds for images like those; nothing in it warns of structures that no network has
+seen.
 
 References
 ----------
@@ -84,23 +85,50 @@ class Ensemble:
             variance = variance + torch.stack(variances).mean(0)
         return together.mean(0), self.factor * variance.sqrt()
 
-    def calibrated(self, pairs: Sequence[Pair], *, device: str | torch.device = "auto") -> Self:
+    def calibrated(
+        self, pairs: Sequence[Pair], *, noise_variances: Sequence[float], device: str | torch.device = "auto"
+    ) -> Self:
         """Return the ensemble with the factor that makes its errors right on pairs that no model has learned from.
 
-        The target's own noise counts as error: give clean targets.
+        Parameters
+        ----------
+        pairs : sequence of Pair
+            Kept apart, with targets in the unit of the training's.
+        noise_variances : sequence of float
+            Variance of the noise of each target, on average over its pixels, in its unit squared. It is no error of the
+            ensemble, and is subtracted. 0 for a clean target; for photon counts that were divided by d, the target's
+            mean divided by d.
+        device : str or torch.device
+            Where to compute.
+
+        Raises
+        ------
+        ValueError
+            If there is no pair, a variance is missing or below 0, the models agree everywhere, or noise explains all
+            that the targets differ from the answers.
         """
         if not pairs:
             raise ValueError("there is no pair to calibrate with: keep at least one apart from the training.")
-        wrong, told = 0.0, 0.0
-        for pair in pairs:
+        if len(noise_variances) != len(pairs) or not all(0 <= one < math.inf for one in noise_variances):
+            raise ValueError(
+                f"noise_variances are {list(noise_variances)} for {len(pairs)} pairs: give one for each, at least 0."
+            )
+        wrong, noise, told = 0.0, 0.0, 0.0
+        for pair, variance in zip(pairs, noise_variances, strict=True):
             image = pair.image if self.models[0].network.config.in_channels > 1 else pair.image[0]
             mean, error = replace(self, factor=1.0).predict(image, device=device)
             target = pair.target.reshape(mean.shape).cpu()
             wrong += float((target - mean).double().square().sum())
+            noise += variance * target.numel()
             told += float(error.double().square().sum())
         if told == 0:
             raise ValueError("the models agree everywhere, and tell no error: train them from other seeds.")
-        return replace(self, factor=math.sqrt(wrong / told))
+        if wrong <= noise:
+            raise ValueError(
+                f"the targets differ from the answers by {wrong:.4g} in squares, and their noise alone by {noise:.4g}, "
+                f"so that no error is left to calibrate: check noise_variances, or keep more pixels apart."
+            )
+        return replace(self, factor=math.sqrt((wrong - noise) / told))
 
 
 def train_ensemble(

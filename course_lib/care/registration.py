@@ -4,8 +4,8 @@ A network that learns from pairs learns whatever differs between them. If the ta
 learns to shift, and blurs, because the shift is never quite the same. Cross-correlation finds the whole pixels [1]_,
 and a fit the rest: a small shift changes an image by its gradient times the shift, so that the best step is a linear
 least squares problem, solved again until nothing is left to move [2]_. Noise matters little, since all pixels vote. But
-two images without common structure have a highest peak, too, somewhere: so the quality of
-the overlap is measured as well, and a pair that is not one is refused.
+two images without common structure have a highest peak, too, somewhere: so the quality of the overlap is measured as
+well, and a pair that is not one is refused.
 
 References
 ----------

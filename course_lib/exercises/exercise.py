@@ -88,6 +88,8 @@ class Exercise:
     relative_tolerance : float
         Allowed relative error of numbers and of each element of tensors; of elements that are smaller, in parts of a
         thousandth of the largest.
+    absolute_tolerance : float
+        Allowed error in the unit of the answer, where that is more: for numbers near 0, such as shifts.
     mistake_tolerance : float
         Relative difference within which an answer counts as one of the mistakes.
     praise : str
@@ -101,6 +103,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     relative_tolerance: float
     praise: str
+    absolute_tolerance: float = 0.0
     mistake_tolerance: float = 1e-3
     draw_other: Callable[[torch.Generator], Case] | None = None
     if_constant: str = ""
@@ -152,16 +155,17 @@ class Exercise:
         if self.if_constant and all(_is_number(value) and float(value) == float(returned[0]) for value in returned):
             return Feedback("hint", self.if_constant)
         pairs = zip(returned, cases, strict=True)
-        value, case = next(pair for pair in pairs if not _close(pair[0], pair[1].expected, self.relative_tolerance))
+        value, case = next(pair for pair in pairs if not self._agrees(*pair))
         return Feedback(
             "wrong",
             f"Not yet: for one hidden input you returned {_compared(value, case.expected)}.",
         )
 
     def _is_right(self, returned: list[Any], cases: list[Case]) -> bool:
-        return all(
-            _close(value, case.expected, self.relative_tolerance) for value, case in zip(returned, cases, strict=True)
-        )
+        return all(self._agrees(*pair) for pair in zip(returned, cases, strict=True))
+
+    def _agrees(self, value: Any, case: Case) -> bool:
+        return _close(value, case.expected, self.relative_tolerance, self.absolute_tolerance)
 
 
 def _is_blank(answer: Callable[..., Any]) -> bool:
@@ -190,14 +194,14 @@ def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in arguments)
 
 
-def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
+def _close(value: Any, expected: Any, relative_tolerance: float, absolute_tolerance: float = 0.0) -> bool:
     if isinstance(expected, tuple):
         if hasattr(value, "tolist"):
             value = value.tolist()
         return (
             isinstance(value, tuple | list)
             and len(value) == len(expected)
-            and all(_close(v, e, relative_tolerance) for v, e in zip(value, expected, strict=True))
+            and all(_close(*pair, relative_tolerance, absolute_tolerance) for pair in zip(value, expected, strict=True))
         )
     if isinstance(expected, range):
         return _is_number(value) and float(value) in expected
@@ -213,7 +217,8 @@ def _close(value: Any, expected: Any, relative_tolerance: float) -> bool:
     if given.shape != wanted.shape:
         return False
     size = wanted.abs()
-    near = (given - wanted).abs() <= relative_tolerance * size.clamp(min=max(1e-12, 1e-3 * float(size.max())))
+    allowed = relative_tolerance * size.clamp(min=max(1e-12, 1e-3 * float(size.max())))
+    near = (given - wanted).abs() <= allowed.clamp(min=absolute_tolerance)
     return bool((near | (given.isnan() & wanted.isnan())).all())  # a mistake may make NaN
 
 

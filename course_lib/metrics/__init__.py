@@ -7,6 +7,7 @@ from course_lib.metrics.nrmse import nrmse
 from course_lib.metrics.psnr import psnr
 from course_lib.metrics.si_psnr import si_psnr
 from course_lib.metrics.ssim import ssim
+from course_lib.metrics.unbiased_mse import unbiased_mse
 
 __all__ = [
     "RingCorrelation",
@@ -17,4 +18,5 @@ __all__ = [
     "psnr",
     "si_psnr",
     "ssim",
+    "unbiased_mse",
 ]

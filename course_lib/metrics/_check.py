@@ -17,9 +17,9 @@ def double(data: torch.Tensor) -> torch.Tensor:
 
 
 def check_pair(
-    estimate: torch.Tensor, truth: torch.Tensor, *, dimensions: int
+    estimate: torch.Tensor, truth: torch.Tensor, *, dimensions: int, name: str = "truth"
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...]]:
-    """Check an estimate and its truth; return both in float64, and the axes of one image.
+    """Check an estimate and its truth, or what `name` calls it; return both in float64, and the axes of one image.
 
     Examples
     --------
@@ -33,10 +33,10 @@ def check_pair(
             f"the number of last axes that make up one image."
         )
     check_spatial(estimate, dimensions, name="estimate")
-    check_spatial(truth, dimensions, name="truth")
+    check_spatial(truth, dimensions, name=name)
     if estimate.shape != truth.shape:
         raise ValueError(
-            f"estimate has shape {tuple(estimate.shape)}, but truth has {tuple(truth.shape)}: "
+            f"estimate has shape {tuple(estimate.shape)}, but {name} has {tuple(truth.shape)}: "
             f"both must be the same; crop or expand one."
         )
     return double(estimate), double(truth), tuple(range(-dimensions, 0))

@@ -30,6 +30,11 @@ def pairs(count: int, shape: tuple[int, ...] = (128, 128)) -> list[Pair]:
     return [thinned_pair(counts(shape, seed), fraction=0.2, rng=seed).scaled() for seed in range(count)]
 
 
+def noise_of(pair: Pair) -> float:
+    """Return the variance of the noise of a target: four fifths of the photons, divided by four."""
+    return float(pair.target.mean()) / 4
+
+
 @pytest.fixture(scope="module")
 def trained() -> Model:
     return train(pairs(6), SMALL, SHORT, rng=0, device="cpu", progress=False)
@@ -106,12 +111,15 @@ def test_an_ensemble_is_right_about_its_errors_once_calibrated(tmp_path: Path) -
     short = SHORT.replace(epochs=2, steps_per_epoch=20)
     ensemble = train_ensemble(pairs(6), SMALL, short, members=3, rng=0, device="cpu", progress=False)
     kept = [thinned_pair(counts(seed=seed), fraction=0.2, rng=seed).scaled() for seed in (60, 61)]
-    calibrated = ensemble.calibrated(kept, device="cpu")
+    variances = [noise_of(pair) for pair in kept]
+    calibrated = ensemble.calibrated(kept, noise_variances=variances, device="cpu")
+    assert calibrated.factor < ensemble.calibrated(kept, noise_variances=[0, 0], device="cpu").factor
+    with pytest.raises(ValueError, match="no error is left to calibrate: check noise_variances"):
+        ensemble.calibrated(kept, noise_variances=[1e4, 1e4], device="cpu")
     unseen = thinned_pair(counts(seed=70), fraction=0.2, rng=70).scaled()
     values, errors = calibrated.predict(unseen.image[0], device="cpu")
-    wrong = (unseen.target[0] - values).square().mean().sqrt()
+    wrong = metrics.unbiased_mse(values, unseen.target[0], noise_variance=noise_of(unseen)).sqrt()
     assert float(errors.square().mean().sqrt()) == pytest.approx(float(wrong), rel=0.25)
-    assert 0.5 < float(((unseen.target[0] - values).abs() < errors).float().mean()) < 0.9
     single = float(metrics.nrmse(ensemble.models[0].predict(unseen.image[0], device="cpu"), unseen.target[0]))
     assert float(metrics.nrmse(values, unseen.target[0])) < 1.02 * single
 
@@ -122,7 +130,13 @@ def test_wrong_ensembles_get_a_clear_error(trained: Model) -> None:
     with pytest.raises(ValueError, match="there is no model"):
         Ensemble(models=())
     with pytest.raises(ValueError, match="no pair to calibrate with"):
-        Ensemble(models=(trained, trained)).calibrated([])
+        Ensemble(models=(trained, trained)).calibrated([], noise_variances=[])
+    with pytest.raises(ValueError, match=r"noise_variances are \[1.0\] for 2 pairs: give one for each"):
+        Ensemble(models=(trained, trained)).calibrated(pairs(2), noise_variances=[1.0])
+    with pytest.raises(ValueError, match=r"noise_variances are \[-1.0\] for 1 pairs: give one for each, at least 0"):
+        Ensemble(models=(trained, trained)).calibrated(pairs(1), noise_variances=[-1.0])
+    with pytest.raises(ValueError, match="the models agree everywhere, and tell no error"):
+        Ensemble(models=(trained, trained)).calibrated(pairs(1), noise_variances=[0.0], device="cpu")
     with pytest.raises(ValueError, match="members is 1"):
         train_ensemble(pairs(1), SMALL, SHORT, members=1, rng=0)
     with pytest.raises(ValueError, match="gives no errors: train it with the probabilistic loss"):

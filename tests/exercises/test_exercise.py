@@ -84,6 +84,18 @@ def test_tolerance_is_kept() -> None:
     assert doubling(0.01).check(lambda x: 2.022 * x).status == "wrong"
 
 
+def test_an_absolute_tolerance_serves_numbers_near_zero() -> None:
+    def shift(rng: torch.Generator) -> Case:
+        return Case((), (0.01, 3.0))
+
+    strict = dataclasses.replace(doubling(), draw=shift, solution=lambda: (0.01, 3.0), mistakes=())
+    lenient = dataclasses.replace(strict, absolute_tolerance=0.1)
+    assert strict.check(lambda: (0.02, 3.0)).status == "wrong"
+    assert lenient.check(lambda: (0.1, 2.91)).status == "passed"
+    assert lenient.check(lambda: torch.tensor([-0.08, 3.09])).status == "passed"
+    assert lenient.check(lambda: (0.12, 3.0)).status == "wrong"
+
+
 def test_a_right_shape_is_asked_for() -> None:
     assert doubling().check(lambda x: (2 * x).sum()).status == "wrong"
 
