@@ -23,6 +23,7 @@ import torch
 
 from course_lib.optics._aperture import superpose, working_type
 from course_lib.optics._grid import make_grid, quadrature
+from course_lib.optics._radial import at_radii
 from course_lib.optics.bessel import bessel_j0
 from course_lib.optics.microscope import Microscope, as_float
 
@@ -81,7 +82,12 @@ def airy_psf(
     steepest = as_float(wavenumber * aperture * grid.radii_um.max() + 2 * defocus.abs().max())
     rho, weights = (t.to(device) for t in quadrature(steepest, dtype))
 
-    x = grid.radii_um.to(device, dtype)[:, None] * (wavenumber * aperture * rho).to(dtype)
     phase = torch.exp(-1j * rho[:, None] ** 2 * defocus)
     phase = phase.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
-    return grid.normalized(superpose(bessel_j0(x), weights * rho, phase))
+
+    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
+        x = radii_um.to(device, dtype)[:, None] * (wavenumber * aperture * rho).to(dtype)
+        return superpose(bessel_j0(x), weights * rho, phase)
+
+    finest = as_float(wavenumber * aperture)
+    return grid.normalized(at_radii(intensity, grid.radii_um, radians_per_um=finest, dtype=dtype))

@@ -18,8 +18,9 @@ import torch
 
 from course_lib.optics._aperture import make_waves, superpose, working_type
 from course_lib.optics._grid import make_grid
+from course_lib.optics._radial import at_radii
 from course_lib.optics.bessel import bessel_j0
-from course_lib.optics.microscope import Microscope
+from course_lib.optics.microscope import Microscope, as_float
 
 __all__ = ["gibson_lanni_psf"]
 
@@ -81,5 +82,10 @@ def gibson_lanni_psf(
         radius_um=float(grid.radii_um.max()),
         z_um=grid.z_um,
     )
-    x = grid.radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
-    return grid.normalized(superpose(bessel_j0(x), waves.weights, waves.phase))
+
+    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
+        x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
+        return superpose(bessel_j0(x), waves.weights, waves.phase)
+
+    finest = as_float(waves.wavenumber * microscope.numerical_aperture)
+    return grid.normalized(at_radii(intensity, grid.radii_um, radians_per_um=finest, dtype=dtype))

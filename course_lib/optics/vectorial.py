@@ -17,7 +17,8 @@ give the image of an emitter averaged over its orientations, :math:`h = |I_0|^2 
 :math:`t_p` are Fresnel's transmissions between immersion medium and sample. By reciprocity the same :math:`h` is the
 energy density of the electric field in the focus of an unpolarized laser, which is what `confocal_psf` uses.
 
-Each integral is a Gauss–Legendre quadrature, that is, one matrix product: (radii, waves) times (waves, planes).
+Each integral is a Gauss–Legendre quadrature, that is, one matrix product: (radii, waves) times (waves, planes). The
+intensity between a few radii follows without error (`course_lib.optics._radial`).
 
 References
 ----------
@@ -32,8 +33,9 @@ import torch
 
 from course_lib.optics._aperture import make_waves, superpose, working_type
 from course_lib.optics._grid import make_grid
+from course_lib.optics._radial import at_radii
 from course_lib.optics.bessel import bessel_j0_j1_j2
-from course_lib.optics.microscope import Microscope, Quantity
+from course_lib.optics.microscope import Microscope, Quantity, as_float
 
 __all__ = ["vectorial_intensity", "vectorial_psf"]
 
@@ -59,13 +61,17 @@ def vectorial_intensity(
     t_p = 2 * k_i * n_i * n_s / (n_s**2 * k_i + n_i**2 * k_s)
     weight = waves.weights / torch.sqrt(k_i)
 
-    x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
-    j0, j1, j2 = bessel_j0_j1_j2(x)
-    return (
-        superpose(j0, weight * (t_s + t_p * k_s / n_s), waves.phase)
-        + 2 * superpose(j1, weight * t_p * waves.transverse / n_s, waves.phase)
-        + superpose(j2, weight * (t_s - t_p * k_s / n_s), waves.phase)
-    )
+    def intensity(radii_um: torch.Tensor) -> torch.Tensor:
+        x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
+        j0, j1, j2 = bessel_j0_j1_j2(x)
+        return (
+            superpose(j0, weight * (t_s + t_p * k_s / n_s), waves.phase)
+            + 2 * superpose(j1, weight * t_p * waves.transverse / n_s, waves.phase)
+            + superpose(j2, weight * (t_s - t_p * k_s / n_s), waves.phase)
+        )
+
+    finest = as_float(waves.wavenumber * microscope.numerical_aperture)
+    return at_radii(intensity, radii_um, radians_per_um=finest, dtype=dtype)
 
 
 def vectorial_psf(
