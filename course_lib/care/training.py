@@ -57,6 +57,12 @@ class Config(Parameters):
     planes_halved: int = parameter(default=2, meaning="how often, at most, the planes are halved, too", minimum=0)
     loss: str = parameter(default="mae", meaning="what being wrong costs", choices=("mae", "mse", "probabilistic"))
     learns: str = parameter(default="the change", meaning="what the network gives", choices=("the image", "the change"))
+    views: str = parameter(
+        default="turned",
+        meaning="sides from which patches are shown: also turned by quarters, only mirrored where noise or structures "
+        "have a direction, or as they are",
+        choices=("turned", "mirrored", "as they are"),
+    )
     foreground_share: float = parameter(
         default=0.0, meaning="leaves out dark patches: 0 none, 1 all but the brightest", minimum=0, maximum=1
     )
@@ -68,11 +74,10 @@ class Config(Parameters):
 class _Restoration:
     """Learns targets from images, both normalized, patch by patch."""
 
-    def __init__(self, training: Patches, validation: Patches, model: Model, *, loss: str) -> None:
+    def __init__(self, training: Patches, validation: Patches, model: Model, *, loss: str, views: str) -> None:
         self.training, self.validation, self.loss_of = training, validation, LOSSES[loss]
         self.normalizations = (model.input_normalization, model.output_normalization)
-        sides = training.patch_shape
-        self.turn = sides[-1] == sides[-2]
+        self.views = views
 
     def _normalized(self, batch: Batch) -> Batch:
         return tuple(
@@ -82,7 +87,10 @@ class _Restoration:
 
     def training_batch(self, count: int, *, rng: torch.Generator, rank: int, ranks: int) -> Batch:
         drawn = self._normalized(self.training.draw(count, rng=rng, rank=rank, ranks=ranks))
-        return random_views(drawn, rng=rng, turn=self.turn, flip_planes=False, rank=rank, ranks=ranks)
+        if self.views == "as they are":
+            return drawn
+        turn = self.views == "turned"
+        return random_views(drawn, rng=rng, turn=turn, flip_planes=False, rank=rank, ranks=ranks)
 
     def validation_batches(self, batch_size: int, *, rank: int, ranks: int) -> Iterator[Batch]:
         for batch in self.validation.each(batch_size, rank=rank, ranks=ranks):
@@ -180,6 +188,7 @@ def train(
         Patches(images, kept, patch_shape=patch_shape, device=where),
         model,
         loss=config.loss,
+        views=config.views,
     )
     history = fit(
         model.network,

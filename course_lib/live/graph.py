@@ -1,11 +1,7 @@
 """Export a live figure's torch functions to ONNX graphs."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
-import onnx
 import torch
 
 from course_lib.live.declare import LiveFigure, Tensors
@@ -18,11 +14,11 @@ from course_lib.live.run import (
     slider_tensors,
     started,
 )
+from course_lib.networks.onnx_export import to_onnx
 
 __all__ = ["export_graph", "export_start"]
 
 _CPU = torch.device("cpu")
-_OPSET = 20
 
 
 class _Graph(torch.nn.Module):
@@ -78,23 +74,6 @@ def state_inputs(figure: LiveFigure) -> Tensors:
     return {**{f"state_{n}": t for n, t in state.items()}, "step": torch.tensor(0.0)}
 
 
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Silence torch's exporter: in every export it regrets that torchvision is not there, and its own old calls."""
-    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
-
-
 def export_graph(figure: LiveFigure) -> bytes:
     """Export `figure` (one step of it, if it iterates) as an ONNX file.
 
@@ -124,26 +103,6 @@ def export_start(figure: LiveFigure) -> bytes:
 
 def _export(graph: _Graph, inputs: Tensors, outputs: list[str]) -> bytes:
     graph.eval()(inputs)  # loads what is loaded on first use, which the exporter cannot follow
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            graph,
-            kwargs={"inputs": inputs},
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=list(inputs),
-            output_names=outputs,
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None  # None only where it was asked to write a file
-    model = program.model_proto
-    for node in model.graph.node:  # the exporter's notes name the folders of this machine
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.metadata_props[:]
-    onnx.checker.check_model(model)
-    written: bytes = model.SerializeToString(deterministic=True)
+    proto = to_onnx(graph, {"inputs": inputs}, outputs, names=list(inputs))
+    written: bytes = proto.SerializeToString(deterministic=True)
     return written

@@ -1,7 +1,8 @@
-"""The engine that learned methods share: U-Net, patches, training, tiles, and models on disk."""
+"""The engine that learned methods share: U-Net, patches, training, tiles, and models on disk, also as ONNX."""
 
 from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
+from course_lib.networks.onnx_export import export_onnx
 from course_lib.networks.patches import Patches, Region, split_regions
 from course_lib.networks.processes import join, shared_generator
 from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
@@ -21,6 +22,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "default_tile",
+    "export_onnx",
     "fit",
     "join",
     "precision_for",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["check_folder", "load_tensors", "save_tensors"]
+__all__ = ["check_folder", "load_tensors", "save_tensors", "write_whole"]
 
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
@@ -19,10 +19,15 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
     check_folder(path)
     packed = io.BytesIO()
     torch.save(_plain(content, path.name), packed)
+    write_whole(path, packed.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that has its name only when it is complete; an older one is kept until then."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with beside.open("wb") as file:
-            file.write(packed.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

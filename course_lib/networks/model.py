@@ -19,7 +19,7 @@ from course_lib import devices
 from course_lib.axes import check_spatial
 from course_lib.images import Normalization, PercentileNormalization
 from course_lib.networks._files import load_tensors, save_tensors
-from course_lib.networks.tiling import Box, Reader, Writer, predict_tiles
+from course_lib.networks.tiling import predict_tiles
 from course_lib.networks.training import EpochRecord, precision_for
 from course_lib.networks.unet import UNet, UNetConfig
 
@@ -167,70 +167,43 @@ class Model:
         frames = self._frames(image)
         if normalization not in ("training", "image"):
             raise ValueError(f"normalization is {normalization!r}, but must be 'training' or 'image'.")
+        fitted = [self.fitted_to(frame, normalization) for frame in frames]
         where = devices.resolve(device)
         sides = tuple(frames.shape[2:])
         outputs = config.out_channels * (2 if config.gives == "values and errors" else 1)
         answers = torch.empty((len(frames), outputs, *sides))
-        for frame, answer in zip(frames, answers, strict=True):
 
-            def read(place: tuple[slice, ...], frame: torch.Tensor = frame) -> torch.Tensor:
-                return frame[(slice(None), *place)]
+        def read(number: int, place: tuple[slice, ...]) -> torch.Tensor:
+            return fitted[number].normalized(frames[number][(slice(None), *place)])
 
-            def write(place: tuple[slice, ...], values: torch.Tensor, answer: torch.Tensor = answer) -> None:
-                answer[(slice(None), *place)] = values
+        def write(number: int, place: tuple[slice, ...], values: torch.Tensor) -> None:
+            answers[number][(slice(None), *place)] = fitted[number].in_unit(values)
 
-            self.fitted_to(frame, normalization).predict_part(
-                read,
-                write,
-                sides=sides,
-                tile=None if tile is None else tuple(tile),
-                batch_size=batch_size,
-                views=views,
-                device=where,
-                precision=precision,
-                progress=progress,
-            )
+        predict_tiles(
+            self.network.to(where),
+            read,
+            write,
+            sides=sides,
+            frames=len(frames),
+            tile=None if tile is None else tuple(tile),
+            batch_size=batch_size,
+            views=views,
+            precision=precision_for(where, precision),
+            progress=progress,
+        )
         return answers
 
-    def predict_part(
-        self,
-        read: Reader,
-        write: Writer,
-        *,
-        sides: tuple[int, ...],
-        box: Box | None = None,
-        tile: tuple[int, ...] | None = None,
-        batch_size: int = 1,
-        views: int = 1,
-        device: torch.device,
-        precision: Literal["auto", "float32", "bfloat16"] = "float32",
-        progress: bool = False,
-    ) -> None:
-        """Do what `predict_tiles` does, with values in their unit on both sides."""
+    def normalized(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the network sees of an image in its unit, (C, [Z,] Y, X)."""
+        channels = zip(image.float(), self.input_normalization, strict=True)
+        return torch.stack([one.apply(channel) for channel, one in channels])
+
+    def in_unit(self, given: torch.Tensor) -> torch.Tensor:
+        """Return what the network gives, (C, [Z,] Y, X), in the unit of the output: values, and errors if any."""
         out_of = self.output_normalization
         if self.network.config.gives == "values and errors":
             out_of = (*out_of, *(Normalization(offset=0.0, scale=one.scale) for one in out_of))
-
-        def read_normalized(place: tuple[slice, ...]) -> torch.Tensor:
-            channels = zip(read(place).float(), self.input_normalization, strict=True)
-            return torch.stack([one.apply(channel) for channel, one in channels])
-
-        def write_in_unit(place: tuple[slice, ...], values: torch.Tensor) -> None:
-            write(place, torch.stack([one.invert(channel) for channel, one in zip(values, out_of, strict=True)]))
-
-        self.network.to(device)
-        predict_tiles(
-            self.network,
-            read_normalized,
-            write_in_unit,
-            sides=sides,
-            box=box,
-            tile=tile,
-            batch_size=batch_size,
-            views=views,
-            precision=precision_for(device, precision),
-            progress=progress,
-        )
+        return torch.stack([one.invert(channel) for channel, one in zip(given, out_of, strict=True)])
 
     def _frames(self, image: torch.Tensor) -> torch.Tensor:
         """Return the images as (N, C, [Z,] Y, X)."""

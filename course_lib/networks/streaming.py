@@ -18,6 +18,8 @@ from course_lib.images.on_disk import ImageOnDisk
 from course_lib.images.tiled_run import TiledRun, check_target
 from course_lib.images.tiles import Tile, largest_tile
 from course_lib.networks.model import Model
+from course_lib.networks.tiling import predict_tiles
+from course_lib.networks.training import precision_for
 
 __all__ = ["StreamedPrediction", "predict_on_disk"]
 
@@ -136,22 +138,22 @@ def predict_on_disk(
         box = tile.start[len(leading) :], tile.stop[len(leading) :]
         answer = torch.empty((config.out_channels, *(stop - start for start, stop in zip(*box, strict=True))))
 
-        def read(place: tuple[slice, ...]) -> torch.Tensor:
+        def read(_: int, place: tuple[slice, ...]) -> torch.Tensor:
             values = image.read((*tile.frame, *(slice(None) for _ in leading), *place))
-            return values if channels else values.unsqueeze(0)
+            return fitted.normalized(values if channels else values.unsqueeze(0))
 
-        def write(place: tuple[slice, ...], values: torch.Tensor) -> None:
+        def write(_: int, place: tuple[slice, ...], values: torch.Tensor) -> None:
             inner = tuple(slice(one.start - low, one.stop - low) for one, low in zip(place, box[0], strict=True))
-            answer[(slice(None), *inner)] = values
+            answer[(slice(None), *inner)] = fitted.in_unit(values)
 
-        fitted.predict_part(
+        predict_tiles(
+            fitted.network.to(where),
             read,
             write,
             sides=image.shape[-spatial:],
             box=box,
             views=views,
-            device=where,
-            precision=precision,
+            precision=precision_for(where, precision),
         )
         return answer if channels else answer[0]
 

@@ -13,6 +13,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +21,18 @@ from tqdm import tqdm
 
 from course_lib import devices
 from course_lib.networks.augmentation import VIEWS, view, view_back
-from course_lib.networks.unet import UNet
+from course_lib.networks.unet import UNet, UNetConfig
 
 __all__ = ["Box", "Reader", "Writer", "default_tile", "predict_tiles"]
 
-Reader = Callable[[tuple[slice, ...]], torch.Tensor]
-Writer = Callable[[tuple[slice, ...], torch.Tensor], None]
+Reader = Callable[[int, tuple[slice, ...]], torch.Tensor]
+Writer = Callable[[int, tuple[slice, ...], torch.Tensor], None]
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 
-DEFAULT_SIDES = {2: (512, 512), 3: (64, 192, 192)}
+MOST_PIXELS = {2: 320_000, 3: 3_700_000}
+"""Of a tile with its margin, unless another size is asked for."""
+LEAST_KEPT = 32
+"""No default tile keeps less of a longer side: the margin would be most of it."""
 
 
 def predict_tiles(
@@ -37,6 +41,7 @@ def predict_tiles(
     write: Writer,
     *,
     sides: tuple[int, ...],
+    frames: int = 1,
     box: Box | None = None,
     tile: tuple[int, ...] | None = None,
     batch_size: int = 1,
@@ -44,18 +49,21 @@ def predict_tiles(
     precision: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> None:
-    """Run `network` over an image, tile by tile, on the network's device.
+    """Run `network` over images of one shape, tile by tile, on the network's device.
 
     Parameters
     ----------
     network : UNet
         In evaluation mode, or it is put into it.
     read : callable
-        Takes a slice for each spatial axis, and gives the normalized part of the image, (C, [Z,] Y, X).
+        Takes the number of the frame and a slice for each spatial axis, and gives the normalized part of the image,
+        (C, [Z,] Y, X).
     write : callable
-        Takes a slice for each spatial axis, and the prediction there.
+        Takes the number of the frame, a slice for each spatial axis, and the prediction there.
     sides : tuple of int
-        Of the image, along the spatial axes.
+        Of each image, along the spatial axes.
+    frames : int
+        Images; a batch may have tiles of several.
     box : tuple of tuple of int, optional
         First and end of the part that is wanted, along each spatial axis; by default the whole image.
     tile : tuple of int, optional
@@ -78,24 +86,27 @@ def predict_tiles(
         raise ValueError(f"batch_size is {batch_size}, but must be at least 1.")
     network.eval()
     steps, device = network.config.steps, next(network.parameters()).device
-    asked = default_tile(sides) if tile is None else tuple(tile)
+    padded = _rounded_up(sides, steps)
+    wanted = box or ((0,) * len(sides), sides)
+    outer = _rounded_out(wanted, steps)
+    asked = _best_tile(outer, padded, network.config) if tile is None else tuple(tile)
     if len(asked) != len(sides) or min(asked) < 1:
         raise ValueError(f"tile is {asked}, but must be {len(sides)} sides of at least 1 pixel.")
-    padded = _rounded_up(sides, steps)
     largest = tuple(map(min, _rounded_up(asked, steps), padded))
-    wanted = box or ((0,) * len(sides), sides)
-    pending = _cut(_rounded_out(wanted, steps), largest)
-    voxels = math.prod(stop - start for start, stop in zip(*wanted, strict=True))
+    pending = [(frame, piece) for frame in range(frames) for piece in _cut(outer, largest)]
+    voxels = frames * math.prod(stop - start for start, stop in zip(*wanted, strict=True))
     with tqdm(total=voxels, unit="px", unit_scale=True, disable=None if progress else True) as bar:
         while pending:
-            window = tuple(
-                min(most + 2 * halo, side)
-                for most, halo, side in zip(largest, network.config.halo, padded, strict=True)
-            )
+            window = _window(largest, padded, network.config)
             batch = pending[:batch_size]
-            corners = [_corner(start, window, padded, network.config.halo) for start, _ in batch]
+            corners = [_corner(start, window, padded, network.config.halo) for _, (start, _) in batch]
             try:
-                windows = torch.stack([_read(read, corner, window, sides) for corner in corners])
+                windows = torch.stack(
+                    [
+                        _read(read, frame, corner, window, sides)
+                        for (frame, _), corner in zip(batch, corners, strict=True)
+                    ]
+                )
                 predicted = _run(network, windows.to(device), views=views, precision=precision).cpu()
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
@@ -106,27 +117,82 @@ def predict_tiles(
                     batch_size = len(batch) // 2
                     continue
                 largest = _smaller(largest, steps, device, error)
-                pending = [piece for box in pending for piece in _cut(box, largest)]
+                pending = [(frame, piece) for frame, whole in pending for piece in _cut(whole, largest)]
                 continue
-            for (start, stop), corner, output in zip(batch, corners, predicted, strict=True):
+            for (frame, (start, stop)), corner, output in zip(batch, corners, predicted, strict=True):
                 kept = tuple(
                     slice(max(a, low), min(b, high)) for a, b, low, high in zip(start, stop, *wanted, strict=True)
                 )
                 inner = tuple(slice(k.start - c, k.stop - c) for k, c in zip(kept, corner, strict=True))
-                write(kept, output[(slice(None), *inner)])
+                write(frame, kept, output[(slice(None), *inner)])
                 bar.update(math.prod(k.stop - k.start for k in kept))
             del pending[: len(batch)]
 
 
-def default_tile(sides: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the sides of tiles for an image: of few planes all, so that no margin is wasted on them.
+def default_tile(config: UNetConfig, sides: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sides of tiles for an image: those that compute the fewest pixels twice.
+
+    A tile with its margin has a limited number of pixels. Within that, tiles as large as can be waste least; but
+    where a large one does not fill the image's side, several smaller ones of one size waste less.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Of the network, which tells how wide the margin is.
+    sides : tuple of int
+        Of the image, along the spatial axes.
 
     Examples
     --------
-    >>> default_tile((40, 2048, 2048))
-    (40, 192, 192)
+    >>> config = UNetConfig(dimensions=3, depth=2)
+    >>> config.halo
+    (24, 24, 24)
+    >>> default_tile(config, (40, 512, 512))
+    (40, 512, 128)
     """
-    return tuple(map(min, sides, DEFAULT_SIDES[len(sides)]))
+    padded = _rounded_up(sides, config.steps)
+    return _best_tile(((0,) * len(sides), padded), padded, config)
+
+
+def _best_tile(box: Box, padded: tuple[int, ...], config: UNetConfig) -> tuple[int, ...]:
+    """Return the sides of tiles, whole steps, that cover a box with the fewest pixels computed."""
+    most = MOST_PIXELS[config.dimensions]
+    *others, last = (
+        _even_parts(stop - start, step, halo, extent)
+        for start, stop, step, halo, extent in zip(*box, config.steps, config.halo, padded, strict=True)
+    )
+    choices = []
+    for parts in itertools.product(*others):
+        area = math.prod(part.window for part in parts)
+        choices.append((*parts, next((part for part in last if area * part.window <= most), last[-1])))
+
+    def cost(parts: tuple[_Part, ...]) -> tuple[int, int]:
+        too_many = max(0, math.prod(part.window for part in parts) - most)
+        return too_many, math.prod(part.number * part.window for part in parts)
+
+    return tuple(part.kept for part in min(choices, key=cost))
+
+
+class _Part(NamedTuple):
+    """How a side is cut: what is kept of each tile, how many there are, and the pixels of one with its margin."""
+
+    kept: int
+    number: int
+    window: int
+
+
+def _even_parts(side: int, step: int, halo: int, extent: int) -> list[_Part]:
+    """Return ways to cut a side into equal parts, from one part to many."""
+    parts = {}
+    for wished in range(1, max(1, side // LEAST_KEPT) + 1):
+        kept = math.ceil(side / wished / step) * step
+        parts[kept] = _Part(kept, math.ceil(side / kept), min(kept + 2 * halo, extent))
+    return list(parts.values())
+
+
+def _window(largest: tuple[int, ...], padded: tuple[int, ...], config: UNetConfig) -> tuple[int, ...]:
+    """Return the sides of a tile with its margin."""
+    return tuple(min(most + 2 * halo, side) for most, halo, side in zip(largest, config.halo, padded, strict=True))
 
 
 def _cut(box: Box, largest: tuple[int, ...]) -> list[Box]:
@@ -146,10 +212,12 @@ def _corner(
     return tuple(min(max(first - margin, 0), side - extent) for first, extent, side, margin in places)
 
 
-def _read(read: Reader, corner: tuple[int, ...], window: tuple[int, ...], sides: tuple[int, ...]) -> torch.Tensor:
+def _read(
+    read: Reader, frame: int, corner: tuple[int, ...], window: tuple[int, ...], sides: tuple[int, ...]
+) -> torch.Tensor:
     """Read a window; what is beyond the end of the image is its mirror image."""
     stops = tuple(min(first + extent, side) for first, extent, side in zip(corner, window, sides, strict=True))
-    values = read(tuple(map(slice, corner, stops)))
+    values = read(frame, tuple(map(slice, corner, stops)))
     missing = [(0, first + extent - stop) for first, extent, stop in zip(corner, window, stops, strict=True)]
     if not any(after for _, after in missing):
         return values

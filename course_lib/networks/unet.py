@@ -21,6 +21,7 @@ References
 .. [4] R. Zhang, "Making convolutional networks shift-invariant again", ICML (2019).
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -178,13 +179,12 @@ class UNet(nn.Module):
             features = _halved(features, self._halving(level), pooling=self.config.pooling)
         features = self.bottom(features)
         for level in reversed(range(self.config.depth)):
-            features = functional.interpolate(
-                features, scale_factor=tuple(map(float, self._halving(level))), mode="nearest"
-            )
+            larger = [side * step for side, step in zip(features.shape[2:], self._halving(level), strict=True)]
+            features = functional.interpolate(features, size=larger, mode="nearest")
             if level > 0 or self.config.skips == "all":
                 features = torch.cat((features, seen[level]), dim=1)
             features = self.up[level](features)
-        with torch.autocast(image.device.type, enabled=False):  # bright pixels need more digits than 16 bits have
+        with _in_full_precision(image.device.type):  # bright pixels need more digits than 16 bits have
             output: torch.Tensor = self.last(features.float() if features.dtype == torch.bfloat16 else features)
         values, errors = output.tensor_split([self.config.out_channels], dim=1)
         if self.config.learns == "the change":
@@ -214,6 +214,11 @@ class UNet(nn.Module):
             )
 
 
+def _in_full_precision(device_type: str) -> AbstractContextManager[Any]:
+    """Switch autocast off where it is on; elsewhere change nothing, because ONNX knows no such context."""
+    return torch.autocast(device_type, enabled=False) if torch.is_autocast_enabled(device_type) else nullcontext()
+
+
 def _halved(features: torch.Tensor, steps: tuple[int, ...], *, pooling: str) -> torch.Tensor:
     """Return every second pixel along the axes of step 2: the largest of a pair, or a blurred maximum [3]_, [4]_."""
     pool = functional.max_pool2d if len(steps) == 2 else functional.max_pool3d
@@ -229,7 +234,6 @@ def _halved(features: torch.Tensor, steps: tuple[int, ...], *, pooling: str) -> 
             wide = torch.cat((left, dense, right), dim=axis)
             side = dense.shape[axis]
             blurred = wide.narrow(axis, 0, side) + 2 * dense + wide.narrow(axis, 2, side)
-            kept = [slice(None)] * dense.ndim
-            kept[axis] = slice(None, None, 2)
-            dense = blurred[tuple(kept)] / 4
+            pairs = blurred.reshape(*blurred.shape[:axis], side // 2, 2, *blurred.shape[axis + 1 :])
+            dense = pairs.select(axis + 1, 0) / 4
     return dense

@@ -220,3 +220,28 @@ def test_the_laplace_loss_is_least_at_median_and_mean_absolute_error() -> None:
     output = torch.tensor([1.0, 5 / 3]).reshape(1, 2, 1, 1).expand(1, 2, 1, 3)
     assert float(LOSSES["probabilistic"](output, target)) == pytest.approx(float(loss.min()), abs=1e-3)
     assert care.Config().loss == "mae"
+
+
+@pytest.mark.parametrize(("views", "seen"), [("turned", 8), ("mirrored", 4), ("as they are", 1)])
+def test_patches_are_shown_from_the_sides_that_are_asked_for(
+    views: str, seen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pattern without symmetry, with the smallest pixel first, each side is another picture."""
+    tile = torch.arange(64.0).reshape(8, 8)
+    pair = Pair(image=tile.repeat(1, 8, 8), target=tile.repeat(1, 8, 8), dose_ratio=1)
+    shown: set[tuple[bool, bool, bool]] = set()
+    loss = care.training.LOSSES["mae"]
+
+    def look(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            for one in target[:, 0]:
+                rows = float(one.diff(dim=0).median())
+                columns = float(one.diff(dim=1).median())
+                shown.add((abs(rows) > abs(columns), rows > 0, columns > 0))
+        return loss(output, target)
+
+    monkeypatch.setitem(care.training.LOSSES, "mae", look)
+    config = SMALL.replace(views=views, patch_side=16, base_channels=2, depth=1)
+    train([pair], config, SHORT.replace(epochs=1, steps_per_epoch=20), rng=0, device="cpu", progress=False)
+    assert len(shown) == seen
+    assert (True, True, True) in shown

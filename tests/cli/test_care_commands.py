@@ -120,3 +120,16 @@ def test_each_mistake_is_one_clear_line(
     assert told.startswith("course: ")
     assert says in told
     assert not (folder / "a.model").exists()
+
+
+def test_a_model_is_exported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train-care", "cells.model", "--images", "counts.tif", "--thin", "0.2", *QUICK) == 0
+    capsys.readouterr()
+    assert run("export-model", "cells.model") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("cells.onnx: ")
+    assert "image: N C Y X, float32, 1 channels, sides in whole multiples of 2 × 2 pixels" in told
+    assert (folder / "cells.onnx").read_bytes()
+    assert run("export-model", "cells.model") == 2
+    assert "cells.onnx exists: choose another name, or add --overwrite" in capsys.readouterr().err
+    assert run("export-model", "cells.model", "--overwrite") == 0

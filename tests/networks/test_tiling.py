@@ -1,3 +1,4 @@
+import math
 import warnings
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.images import Normalization
-from course_lib.networks import Model, UNet, UNetConfig, predict_tiles
+from course_lib.networks import Model, UNet, UNetConfig, default_tile, predict_tiles
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -118,7 +119,7 @@ def test_only_what_a_tile_needs_is_read() -> None:
     most = 0
     image = random((1, 200, 200))
 
-    def read(place: tuple[slice, ...]) -> torch.Tensor:
+    def read(frame: int, place: tuple[slice, ...]) -> torch.Tensor:
         nonlocal most
         part = image[(slice(None), *place)]
         most = max(most, part.numel())
@@ -126,7 +127,7 @@ def test_only_what_a_tile_needs_is_read() -> None:
 
     written = torch.full((1, 200, 200), float("nan"))
 
-    def write(place: tuple[slice, ...], values: torch.Tensor) -> None:
+    def write(frame: int, place: tuple[slice, ...], values: torch.Tensor) -> None:
         assert written[(slice(None), *place)].isnan().all()
         written[(slice(None), *place)] = values
 
@@ -149,3 +150,85 @@ def test_only_what_a_tile_needs_is_read() -> None:
 def test_wrong_arguments_get_a_clear_error(arguments: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         model(depth=1).predict(random((16, 16)), **({"device": "cpu"} | arguments))
+
+
+def test_a_batch_has_tiles_of_several_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, film = model(depth=1), random((7, 30, 40))
+    expected = torch.stack([trained.predict(frame, device="cpu") for frame in film])
+    forward, batches = UNet.forward, []
+
+    def counted(self: UNet, windows: torch.Tensor) -> torch.Tensor:
+        batches.append(len(windows))
+        return forward(self, windows)
+
+    monkeypatch.setattr(UNet, "forward", counted)
+    together = trained.predict(film, batch_size=4, device="cpu")
+    assert batches == [4, 3]
+    torch.testing.assert_close(together, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_each_frame_of_a_batch_has_its_own_normalization() -> None:
+    trained = model(depth=1)
+    film = random((3, 30, 40)) * torch.tensor([1.0, 7.0, 300.0])[:, None, None] + 5
+    expected = torch.stack([trained.predict(frame, normalization="image", device="cpu") for frame in film])
+    together = trained.predict(film, normalization="image", batch_size=3, device="cpu")
+    for one, other in zip(together, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.abs().max()))
+
+
+def test_where_memory_runs_out_films_and_stacks_get_smaller_tiles_and_the_same_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained, film = model(dimensions=3, depth=1), random((2, 12, 60, 50))
+    whole = trained.predict(film, device="cpu")
+    forward, refused, fitting = UNet.forward, [], []
+
+    def limited(self: UNet, windows: torch.Tensor) -> torch.Tensor:
+        if windows.numel() > 20_000:
+            refused.append(tuple(windows.shape))
+            raise torch.OutOfMemoryError
+        fitting.append(tuple(windows.shape))
+        return forward(self, windows)
+
+    monkeypatch.setattr(UNet, "forward", limited)
+    with pytest.warns(UserWarning, match="goes on with"):
+        tiled = trained.predict(film, batch_size=2, device="cpu")
+    sizes = [math.prod(shape) for shape in refused]
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
+    assert len({shape[2:] for shape in fitting}) == 1
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+def computed(config: UNetConfig, sides: tuple[int, ...], tile: tuple[int, ...]) -> int:
+    """Return the pixels that the network computes for an image in such tiles."""
+    padded = [-(-side // step) * step for side, step in zip(sides, config.steps, strict=True)]
+    windows = [min(one + 2 * halo, side) for one, halo, side in zip(tile, config.halo, padded, strict=True)]
+    counts = [-(-side // one) for side, one in zip(padded, tile, strict=True)]
+    return math.prod(counts) * math.prod(windows)
+
+
+@pytest.mark.parametrize("sides", [(40, 512, 512), (60, 512, 512), (64, 400, 400), (40, 2048, 2048)])
+def test_default_tiles_of_stacks_waste_a_seventh_less_than_192_pixels_a_side(sides: tuple[int, ...]) -> None:
+    config = UNetConfig(dimensions=3, depth=2)
+    tile = default_tile(config, sides)
+    former = (sides[0], 192, 192)
+    window = math.prod(min(one + 2 * halo, side) for one, halo, side in zip(tile, config.halo, sides, strict=True))
+    assert window <= 3_700_000
+    assert computed(config, sides, tile) <= 6 / 7 * computed(config, sides, former)
+
+
+def test_an_image_that_fits_is_one_tile() -> None:
+    assert default_tile(UNetConfig(depth=2), (301, 500)) == (304, 500)
+    assert default_tile(UNetConfig(dimensions=3, depth=2), (60, 128, 128)) == (60, 128, 128)
+
+
+@given(sides=st.tuples(st.integers(1, 6000), st.integers(1, 6000)), depth=st.integers(1, 4))
+@settings(max_examples=30)
+def test_default_tiles_fit_and_lie_on_the_grid(sides: tuple[int, int], depth: int) -> None:
+    config = UNetConfig(depth=depth)
+    tile = default_tile(config, sides)
+    assert all(one % step == 0 for one, step in zip(tile, config.steps, strict=True))
+    padded = [-(-side // step) * step for side, step in zip(sides, config.steps, strict=True)]
+    windows = [min(one + 2 * halo, side) for one, halo, side in zip(tile, config.halo, padded, strict=True)]
+    assert math.prod(windows) <= 320_000

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+import small_training
 from course_lib.networks import EpochRecord, TrainingConfig, TrainingError, UNet, UNetConfig, fit, precision_for
-
-sys.path.insert(0, str(Path(__file__).parent))  # the script is run by itself, too
 from small_training import CONFIG, Denoising, small_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -102,7 +101,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_processes_that_share_batches_train_as_one(tmp_path: Path, processes: int) -> None:
     target = tmp_path / "weights.pt"
-    script = str(Path(__file__).with_name("small_training.py"))
+    script = str(Path(small_training.__file__))
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *launch, script, str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
