@@ -78,6 +78,16 @@ nrmse = Exercise(
             "have 8 bits, where 3 - 5 is 254: turn both images into real numbers first, `.double()`.",
         ),
         Mistake(
+            lambda s, o: ((s.double() - o.double()) ** 2).sum().sqrt() / (o**2).sum().double().sqrt(),
+            "The upper sum is right, but some of the hidden images have 8 bits, where `truth**2` wraps around: 20² is "
+            "144. Turn both images into real numbers first: `.double()`.",
+        ),
+        Mistake(
+            lambda s, o: ((s - o).double() ** 2).sum().sqrt() / (o.double() ** 2).sum().sqrt(),
+            "Nearly, but some of the hidden images have 8 bits, where 3 - 5 is 254. Turn the images into real numbers "
+            "before you subtract, not after.",
+        ),
+        Mistake(
             _rmse,
             "That is the root-mean-square error, in the unit of the image. Divide it by the root mean square of the "
             "truth, so that the unit goes.",
@@ -91,6 +101,11 @@ nrmse = Exercise(
             lambda s, o: _rmse(s, o) / o.double().mean(),
             "You divided by the mean of the truth. There are papers that do, and their numbers are others: here it is "
             "divided by the root of the summed squared truth.",
+        ),
+        Mistake(
+            lambda s, o: (s.double() - o.double()).abs().sum() / o.double().abs().sum(),
+            "You took the absolute value where the formula has the square. That is a measure, too (the normalized "
+            "mean absolute error), but not this one.",
         ),
         Mistake(
             lambda s, o: (s.double() - o.double()).norm() / s.double().norm(),
@@ -117,6 +132,8 @@ nrmse = Exercise(
 # validation loss ----------------------------------------------------------------------------------------
 
 PATCHES_OF_A_BATCH = 8
+PATCH_SIDE = 16
+PIXELS = PATCH_SIDE**2
 
 
 class _Network(nn.Module):
@@ -140,7 +157,7 @@ def _draw_validation(rng: torch.Generator) -> Case:
     batches: Batches = []
     sizes = [PATCHES_OF_A_BATCH] * _whole(rng, 3, 5) + [_whole(rng, 2, 3)]
     for number, size in enumerate(sizes):
-        image = torch.rand(size, 1, 16, 16, generator=rng)
+        image = torch.rand(size, 1, PATCH_SIDE, PATCH_SIDE, generator=rng)
         noise = 0.2 if number == len(sizes) - 1 else _uniform(rng, 0.8, 1.6)
         batches.append((image, image + noise * torch.randn(image.shape, generator=rng)))
     return Case((network, batches), _validation_loss(network, batches))
@@ -163,6 +180,11 @@ def _learning(how: Callable[[list[torch.Tensor]], torch.Tensor]) -> Callable[[nn
 
 def _looking(how: Callable[[list[torch.Tensor]], torch.Tensor]) -> Callable[[nn.Module, Batches], torch.Tensor]:
     return lambda network, batches: how(_patch_losses(network, batches))
+
+
+def _learning_on_all_at_once(network: nn.Module, batches: Batches) -> torch.Tensor:
+    image, target = (torch.cat(one) for one in zip(*batches, strict=True))
+    return _patch_losses(network, [(image, target)], learning=True)[0].mean()
 
 
 def _of_last(losses: list[torch.Tensor]) -> torch.Tensor:
@@ -221,6 +243,24 @@ validation_loss = Exercise(
             "That is the first batch: your `return` stands inside the loop.",
         ),
         Mistake(
+            _learning(lambda losses: losses[0].mean()),
+            "Two things. That is the first batch only: your `return` stands inside the loop. And the network is still "
+            "in the mode for training: call `network.eval()` first.",
+        ),
+        Mistake(
+            _learning(lambda losses: torch.stack([one.mean() for one in losses]).sum()),
+            "Two things. You added up the means of the batches: twice as many patches have twice the loss. And the "
+            "network is still in the mode for training: call `network.eval()` first.",
+        ),
+        Mistake(
+            _learning_on_all_at_once,
+            "The mean is right, but the network is still in the mode for training: call `network.eval()` first.",
+        ),
+        Mistake(
+            _looking(lambda losses: PIXELS * torch.cat(losses).mean()),
+            "You divided the sum over pixels by the number of patches. Divide by that of pixels, as `.mean()` does.",
+        ),
+        Mistake(
             _looking(lambda losses: torch.cat(losses[:-1]).mean()),
             "The last, smaller batch is missing. It belongs to the validation set.",
         ),
@@ -229,27 +269,29 @@ validation_loss = Exercise(
     mistake_tolerance=1e-5,
     praise=(
         "Right: every patch counts once, and the network is not in the mode for training. Now the number depends on "
-        "the network, and not on the order of the patches."
+        "the network, and not on the order of the patches. (In a training loop, put the mode back afterwards, or batch "
+        "normalization stays frozen from the first look at the validation set.)"
     ),
 )
 
 
 # leak ---------------------------------------------------------------------------------------------------
 
-SIDE = 32
-FIELDS, TIMES, FIELD_SIDE, STEP = 4, 3, 256, 16
+FIELDS, TIMES, FIELD_SIDE = 4, 3, 256
 
 
-def _draw_corners(count: int, rng: torch.Generator) -> torch.Tensor:
-    """Return field, time, row and column of the corners of patches."""
-    places = torch.randint(0, (FIELD_SIDE - SIDE) // STEP + 1, (count, 2), generator=rng) * STEP
+def _draw_corners(count: int, side: int, rng: torch.Generator) -> torch.Tensor:
+    """Return field, time, row and column of the corners of patches: half on a grid, where patches touch, half not."""
+    places = torch.randint(0, FIELD_SIDE - side + 1, (count, 2), generator=rng)
+    places[::2] = places[::2] // (side // 2) * (side // 2)
     field, time = (torch.randint(0, most, (count, 1), generator=rng) for most in (FIELDS, TIMES))
     return torch.cat([field, time, places], dim=1)
 
 
 def _draw_leak(rng: torch.Generator) -> Case:
-    training, validation = _draw_corners(_whole(rng, 50, 70), rng), _draw_corners(_whole(rng, 280, 320), rng)
-    return Case((training, validation, SIDE), _leaks(training, validation, SIDE))
+    side = 2 * _whole(rng, 10, 20)
+    training, validation = (_draw_corners(_whole(rng, *most), side, rng) for most in ((50, 70), (280, 320)))
+    return Case((training, validation, side), _leaks(training, validation, side))
 
 
 def _pairs(training: torch.Tensor, validation: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -297,6 +339,21 @@ def _one_axis(training: torch.Tensor, validation: torch.Tensor, side: int) -> in
     return _count(field & ((rows < side) | (columns < side)))
 
 
+def _in_a_circle(training: torch.Tensor, validation: torch.Tensor, side: int) -> int:
+    field, _, rows, columns = _pairs(training, validation)
+    return _count(field & (rows**2 + columns**2 < side**2))
+
+
+def _half_near(training: torch.Tensor, validation: torch.Tensor, side: int) -> int:
+    field, _, rows, columns = _pairs(training, validation)
+    return _count(field & (rows < side / 2) & (columns < side / 2))
+
+
+def _without_abs(training: torch.Tensor, validation: torch.Tensor, side: int) -> int:
+    apart = validation[:, None] - training[None]
+    return _count((apart[..., 0] == 0) & (apart[..., 2] < side) & (apart[..., 3] < side))
+
+
 leak = Exercise(
     draw=_draw_leak,
     solution=_leaks,
@@ -325,6 +382,20 @@ leak = Exercise(
             _with_neighbours,
             "You counted neighbours as well: where corners differ by just the side, patches touch, and have no pixel "
             "in common. (Real neighbours may be worth a gap, since structures cross the border; here we count pixels.)",
+        ),
+        Mistake(
+            _in_a_circle,
+            "You took the distance of the corners. Patches are squares: corners that are 20 rows and 20 columns apart "
+            "are 28 pixels apart, and patches of 24 pixels still overlap. Compare rows and columns, each by itself.",
+        ),
+        Mistake(
+            _without_abs,
+            "A difference can be negative: the training patch may lie above or to the left as well. Take `.abs()`.",
+        ),
+        Mistake(
+            _half_near,
+            "Corners may differ by up to the whole side, not half of it: two patches of 32 pixels whose rows begin 20 "
+            "apart share 12 rows.",
         ),
         Mistake(
             _one_axis,

@@ -49,7 +49,8 @@ def at_radii(
     radians_per_um : float
         Of the finest wave in the fields, 2π NA/λ.
     dtype : torch.dtype
-        Whose rounding the error stays below; interpolation itself is float64, so that dark rings stay dark.
+        Whose rounding the error stays below; interpolation itself is float64, so that dark rings stay dark, and what it
+        leaves below 0 there is 0.
 
     Examples
     --------
@@ -73,4 +74,4 @@ def at_radii(
     coefficients = to_coefficients.to(values.device) @ values.double()
     squared = 2 * (radii_um.cpu().numpy() / farthest) ** 2 - 1
     polynomials = torch.from_numpy(np.ascontiguousarray(chebyshev.chebvander(squared, count - 1).T)).T
-    return (polynomials.to(values.device) @ coefficients).to(values.dtype)
+    return (polynomials.to(values.device) @ coefficients).clamp(min=0).to(values.dtype)

@@ -56,7 +56,7 @@ def test_the_blur_is_a_gaussian_that_keeps_the_light(sigma_px: float) -> None:
 
 def test_a_perfect_image_has_finite_numbers() -> None:
     perfect = show(noise_photons=0.0)
-    most = -20 * torch.log10(torch.tensor(LEAST_ERROR))
+    most = -20 * torch.log10(torch.tensor(LEAST_ERROR / PEAK))
     assert float(perfect["psnr"]) == pytest.approx(float(most), abs=0.01)
     assert float(perfect["si_psnr"]) == pytest.approx(float(most), abs=0.01)
     assert float(perfect["nrmse"]) == pytest.approx(0, abs=1e-5)

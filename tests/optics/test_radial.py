@@ -74,6 +74,12 @@ def test_dark_rings_stay_dark_and_nothing_is_negative(sample_index: float) -> No
     assert float((many - one_by_one).norm() / one_by_one.norm()) < 5e-7
 
 
+@pytest.mark.parametrize("side", [31, 64, 255])
+def test_the_zeros_of_an_airy_pattern_do_not_fall_below_zero(side: int) -> None:
+    psf = airy_psf(Microscope(numerical_aperture=0.8, immersion_index=1.0), shape=(side,) * 2, voxel_size_um=(0.1,) * 2)
+    assert float(psf.min()) >= 0
+
+
 def test_an_airy_pattern_in_one_plane_is_the_closed_form() -> None:
     microscope = Microscope(numerical_aperture=torch.tensor(0.5, dtype=F64), immersion_index=1.0)
     psf = airy_psf(microscope, shape=(255, 255), voxel_size_um=(0.05, 0.05))

@@ -1,4 +1,4 @@
-"""Metrics: what six numbers say of an image that was spoiled in a known way."""
+"""Metrics: what eight numbers say of an image that was spoiled in a known way."""
 
 import torch
 from torch.nn import functional
@@ -13,8 +13,8 @@ ROW = 69
 """Row whose brightness is drawn."""
 WINDOW_RADIUS, WINDOW_SIGMA = 5, 1.5
 """Of the window of SSIM, as in `course_lib.metrics.ssim`."""
-LEAST_ERROR = 1e-4
-"""Root-mean-square error, in parts of the range, below which a PSNR is given as 80 dB: rounding would decide."""
+LEAST_ERROR = 1e-4 * PEAK
+"""Root-mean-square error in photons below which a PSNR is given as 80 dB: rounding would decide."""
 
 
 class Sliders(Parameters):
@@ -25,7 +25,7 @@ class Sliders(Parameters):
     )
     blur_px: float = parameter(default=0.0, meaning="blur σ", unit="px", minimum=0.0, slider=(0.0, 6.0), step=0.1)
     brightness_percent: float = parameter(
-        default=100.0, meaning="brightness", unit="%", minimum=0.0, slider=(20.0, 200.0), step=1.0
+        default=100.0, meaning="brightness", unit="%", minimum=20.0, slider=(20.0, 200.0), step=1.0
     )
     offset_photons: float = parameter(default=0.0, meaning="offset", unit="photons", slider=(-50.0, 50.0), step=1.0)
 
@@ -74,7 +74,7 @@ def ssim(estimate: torch.Tensor, truth: torch.Tensor, data_range: float) -> torc
 
 def decibel(mean_squared_error: torch.Tensor) -> torch.Tensor:
     """Return the PSNR in dB for the range `PEAK`, at most 80."""
-    return -10 * torch.log10(mean_squared_error / PEAK**2 + LEAST_ERROR**2)
+    return -10 * torch.log10((mean_squared_error + LEAST_ERROR**2) / PEAK**2)
 
 
 def judge(sliders: Tensors, draws: Tensors, assets: Tensors) -> Tensors:
@@ -139,7 +139,7 @@ FIGURE = LiveFigure(
                 Number(output="nrmse", label="NRMSE", digits=3),
                 Number(output="squared", label="… without the root", digits=3),
                 Number(output="psnr", label="PSNR, range 100", unit="dB", digits=1),
-                Number(output="si_psnr", label="SI-PSNR", unit="dB", digits=1),
+                Number(output="si_psnr", label="SI-PSNR, range 100", unit="dB", digits=1),
                 Number(output="ssim_one", label="SSIM, range 1", digits=3),
                 Number(output="ssim", label="SSIM, range 100", digits=3),
                 Number(output="ssim_16_bits", label="SSIM, range 65535", digits=3),
