@@ -100,15 +100,21 @@ class Grid:
 
     def sampled(self, intensity: torch.Tensor) -> torch.Tensor:
         """Return `intensity` (R, Z) on voxels, (Z, Y, X), integrated over pixels but not scaled."""
-        quadrant, pixels = self.quadrant.to(intensity.device), self.pixels.to(intensity.device)
-        values, points = intensity.T.contiguous(), self.quadrant.shape[1]
+        return self.mirrored(self.quarter(intensity))
+
+    def quarter(self, intensity: torch.Tensor) -> torch.Tensor:
+        """Return `intensity` (R, Z) on the pixels of one quadrant, (Z, Q, P)."""
+        quadrant, points = self.quadrant.to(intensity.device), self.quadrant.shape[1]
+        values = intensity.T.contiguous().index_select(1, quadrant.flatten()).view(-1, *quadrant.shape)
         if points == 1:
-            pixels = quadrant.flatten()[pixels]
-        else:
-            weights = gauss_legendre(points)[1].to(intensity)
-            values = values.index_select(1, quadrant.flatten()).view(-1, *quadrant.shape)
-            values = torch.einsum("zyaxb,a,b->zyx", values, weights, weights).flatten(1)
-        return values.gather(1, pixels.flatten().expand(len(values), -1)).view(-1, *pixels.shape)
+            return values[:, :, 0, :, 0]
+        weights = gauss_legendre(points)[1].to(intensity)
+        return torch.einsum("zyaxb,a,b->zyx", values, weights, weights)
+
+    def mirrored(self, quarter: torch.Tensor) -> torch.Tensor:
+        """Return the planes (Z, Y, X) of which `quarter` (Z, Q, P) is one quadrant."""
+        pixels = self.pixels.to(quarter.device)
+        return quarter.flatten(1).gather(1, pixels.flatten().expand(len(quarter), -1)).view(-1, *pixels.shape)
 
 
 def check_shape(shape: Sequence[int], voxel_size_um: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -134,13 +140,14 @@ def _distances(
     nodes, weights = _gauss_legendre(points_per_pixel)
     mirrored, squares = [], []
     for side, size in zip(sides, sizes_um, strict=True):
-        pixel = np.abs(np.arange(-(side // 2) - margin, side - side // 2 + margin))
+        pixel = np.abs(np.arange(-(side // 2), side - side // 2))
         mirrored.append(pixel)
-        squares.append((size * (np.arange(pixel.max() + 1)[:, None] + nodes - 0.5)) ** 2)
+        squares.append((size * (np.arange(pixel.max() + 1 + margin)[:, None] + nodes - 0.5)) ** 2)
     distances = squares[0][:, :, None, None] + squares[1]
     radii, quadrant = np.unique(distances.round(12), return_inverse=True)
     pixels = mirrored[0][:, None] * len(squares[1]) + mirrored[1]
-    times = np.bincount(pixels.ravel()).reshape(len(squares[0]), 1, len(squares[1]), 1)
+    times = np.bincount(pixels.ravel(), minlength=len(squares[0]) * len(squares[1]))
+    times = times.reshape(len(squares[0]), 1, len(squares[1]), 1)
     shares = times * weights[:, None, None] * weights
     return np.sqrt(radii), np.bincount(quadrant.ravel(), shares.ravel()), quadrant.reshape(distances.shape), pixels
 
@@ -167,7 +174,7 @@ def make_grid(
     nyquist_um : (float, float), optional
         Axial and lateral limit; by default those of the widefield microscope.
     margin : int
-        Pixels to add on each side of a plane.
+        Pixels by which the quadrant reaches beyond the planes.
     """
     sides, sizes = check_shape(shape, voxel_size_um)
     POINTS.check(points_per_pixel)

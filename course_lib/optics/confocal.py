@@ -6,8 +6,9 @@ the pinhole, a disk :math:`P` in the image of the focus:
 .. math:: h = h_\mathrm{ex} \cdot (h_\mathrm{em} \otimes P)
 
 Both factors are vectorial PSFs (`course_lib.optics.vectorial`), at the wavelengths of the laser and of the emission.
-The convolution is done by FFT in each plane, with the exact transform of a disk of radius :math:`a`,
-:math:`2J_1(2\pi f a)/(2\pi f a)`, so that no pinhole is too small for the pixels.
+The convolution is done in Fourier space in each plane, with the exact transform of a disk of radius :math:`a`,
+:math:`2J_1(2\pi f a)/(2\pi f a)`, so that no pinhole is too small for the pixels. A plane that is even in x and y has
+a cosine transform, two matrix products with one of its quadrants.
 
 The diameter of the pinhole is counted in Airy units, each the diameter of Airy's disk,
 :math:`1\,\mathrm{AU} = 1.22\,\lambda_\mathrm{em}/\mathrm{NA}`. At 0 the PSF is sharpest and nothing arrives; at 1
@@ -39,19 +40,26 @@ PINHOLE = Parameter(
 )
 
 
-def _through_pinhole(planes: torch.Tensor, radius: torch.Tensor, pixel_um: Sequence[float]) -> torch.Tensor:
-    """Average each plane over a disk around each pixel; `radius` in µm."""
-    from scipy.fft import next_fast_len
+def _cosines(count: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the cosine transform of `count` samples of an even function, (frequencies, samples): DCT-I."""
+    index = torch.arange(count, device=like.device)
+    turns = (index[:, None] * index).remainder(2 * (count - 1)).to(like) / (2 * (count - 1))
+    twice = torch.ones(count, device=like.device, dtype=like.dtype)
+    twice[1:-1] = 2
+    return torch.cos(2 * math.pi * turns) * twice
 
-    size = planes.shape[-2:]
-    rows, columns = (next_fast_len(side, real=True) for side in size)
-    y = torch.fft.fftfreq(rows, pixel_um[-2], device=planes.device, dtype=planes.dtype)
-    x = torch.fft.rfftfreq(columns, pixel_um[-1], device=planes.device, dtype=planes.dtype)
-    frequency = torch.sqrt((y**2)[:, None] + x**2)
-    disk = jinc(2 * math.pi * radius.to(planes.dtype) * frequency)
-    spectrum = torch.fft.rfft2(planes, s=(rows, columns))
-    averaged: torch.Tensor = torch.fft.irfft2(spectrum * disk, s=(rows, columns))
-    return averaged[..., : size[0], : size[1]]
+
+def _through_pinhole(quarter: torch.Tensor, radius_um: torch.Tensor, pixel_um: Sequence[float]) -> torch.Tensor:
+    """Average planes, of which `quarter` (Z, Q, P) is one quadrant, over a disk around each pixel."""
+    rows, columns = quarter.shape[-2:]
+    down, across = _cosines(rows, quarter), _cosines(columns, quarter)
+    y, x = (
+        torch.arange(count, device=quarter.device, dtype=quarter.dtype) / (2 * (count - 1) * size)
+        for count, size in ((rows, pixel_um[-2]), (columns, pixel_um[-1]))
+    )
+    disk = jinc(2 * math.pi * radius_um.to(quarter.dtype) * torch.hypot(y[:, None], x))
+    spectrum = disk * (down @ quarter @ across.T)
+    return down @ spectrum @ across.T / (4 * (rows - 1) * (columns - 1))
 
 
 def confocal_psf(
@@ -123,8 +131,7 @@ def confocal_psf(
         vectorial_intensity(microscope, wavelength_nm=wavelength, radii_um=grid.radii_um, z_um=grid.z_um)
         for wavelength in (excitation, emission)
     )
-    inside = (slice(None), slice(margin, -margin), slice(margin, -margin))
-    seen = _through_pinhole(grid.sampled(red), radius, voxel_size_um)[inside].clamp(min=0)
-    volume = grid.sampled(blue)[inside] * seen
+    seen = _through_pinhole(grid.quarter(red), radius, voxel_size_um).clamp(min=0)
+    volume = grid.mirrored(grid.quarter(blue) * seen)
     volume = volume / volume.sum()
     return volume[0] if grid.planar else volume
