@@ -15,7 +15,6 @@ import functools
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from numpy.polynomial import chebyshev
 
@@ -73,5 +72,5 @@ def at_radii(
     values = intensity(farthest * torch.sqrt((1 + nodes) / 2))
     coefficients = to_coefficients.to(values.device) @ values.double()
     squared = 2 * (radii_um.cpu().numpy() / farthest) ** 2 - 1
-    polynomials = torch.from_numpy(np.ascontiguousarray(chebyshev.chebvander(squared, count - 1).T)).T
-    return (polynomials.to(values.device) @ coefficients).clamp(min=0).to(values.dtype)
+    polynomials = torch.from_numpy(chebyshev.chebvander(squared, count - 1).T).to(values.device)
+    return (coefficients.T @ polynomials).clamp_(min=0).to(values.dtype).T
