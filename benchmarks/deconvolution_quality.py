@@ -41,15 +41,15 @@ WATER = Microscope(numerical_aperture=0.8, emission_wavelength_nm=525.0, immersi
 OIL_VOXEL_UM, WATER_VOXEL_UM = (0.25, 0.09, 0.09), (0.4, 0.075, 0.075)
 BACKGROUND_SHARE = 0.05
 
-STACK = {
-    "specimen": "3 nuclei of 5 µm, 15 filaments of 0.25 µm, 20 beads of 0.4 µm; brightest voxel of each 0.4 : 1 : 1",
-    "voxel_um": OIL_VOXEL_UM,
-    "specimen_shape": (56, 144, 144),
-    "image_shape": (32, 96, 96),
-    "psf_shape": (25, 49, 49),
-    "peak_photons": 200,
-    "background_photons": 10,
+STACKS = {
+    "fine": {"nuclei_share": 0.4, "filament_um": 0.25, "bead_um": 0.4},
+    "coarse": {"nuclei_share": 1.0, "filament_um": 0.35, "bead_um": 0.6},
 }
+"""Two specimens of 3 nuclei of 5 µm, 15 filaments and 20 beads: the brightest voxel of the nuclei as a share of that of
+filaments and of beads, and the diameters of these."""
+
+SPECIMEN_SHAPE, STACK_SHAPE, STACK_PSF_SHAPE = (56, 144, 144), (32, 96, 96), (25, 49, 49)
+STACK_PEAK, STACK_BACKGROUND = 200, 10
 PEERS = {
     "scikit-image": ("linear",),
     "RedLionfish": ("circular", "linear"),
@@ -57,6 +57,7 @@ PEERS = {
     "cubic": ("circular", "linear"),
 }
 SCRIPTS = Path(__file__).parent / "peers"
+IN_THE_MODEL, SUBTRACTED = "in the model", "subtracted before, and no photon below 0"
 ITERATIONS = (10, 30, 100)
 ACCELERATED = (6, 10, 12, 15, 20, 25)
 NOISE_SEEDS = (0, 1, 2)
@@ -97,12 +98,21 @@ def unit(density: torch.Tensor) -> torch.Tensor:
     return density / density.max()
 
 
-def mixed(shape: tuple[int, ...], voxel_um: tuple[float, ...], seed: int, *, scale: float = 1.0) -> torch.Tensor:
+def mixed(
+    shape: tuple[int, ...],
+    voxel_um: tuple[float, ...],
+    seed: int,
+    *,
+    scale: float = 1.0,
+    nuclei_share: float = 0.4,
+    filament_um: float = 0.25,
+    bead_um: float = 0.4,
+) -> torch.Tensor:
     """Nuclei, filaments and beads in one field; `scale` is the share of their number."""
     nuclei = samples.nuclei(shape, voxel_size_um=voxel_um, count=round(3 * scale), diameter_um=5.0, rng=seed).density
-    lines = samples.filaments(shape, voxel_size_um=voxel_um, count=round(15 * scale), diameter_um=0.25, rng=seed)
-    spots = samples.beads(shape, voxel_size_um=voxel_um, count=round(20 * scale), diameter_um=0.4, rng=seed).density
-    return 0.4 * unit(nuclei) + unit(lines) + unit(spots)
+    lines = samples.filaments(shape, voxel_size_um=voxel_um, count=round(15 * scale), diameter_um=filament_um, rng=seed)
+    spots = samples.beads(shape, voxel_size_um=voxel_um, count=round(20 * scale), diameter_um=bead_um, rng=seed).density
+    return nuclei_share * unit(nuclei) + unit(lines) + unit(spots)
 
 
 def spread(values: list[float], digits: int = 3) -> list[float]:
@@ -139,28 +149,31 @@ def errors_along(
 def own_rows(scene: Scene) -> list[dict[str, object]]:
     """Measure this library on the stack."""
     contestants = (
-        ("richardson_lucy", "linear", richardson_lucy, ITERATIONS),
-        ("richardson_lucy", "circular", richardson_lucy, ITERATIONS),
-        ("accelerated_richardson_lucy", "linear", accelerated_richardson_lucy, ACCELERATED),
-        ("accelerated_richardson_lucy", "circular", accelerated_richardson_lucy, ACCELERATED),
-        ("total_variation_richardson_lucy", "linear", total_variation, ITERATIONS),
+        ("richardson_lucy", "linear", IN_THE_MODEL, richardson_lucy, ITERATIONS),
+        ("richardson_lucy", "circular", IN_THE_MODEL, richardson_lucy, ITERATIONS),
+        ("richardson_lucy", "linear", SUBTRACTED, richardson_lucy, ITERATIONS),
+        ("richardson_lucy", "circular", SUBTRACTED, richardson_lucy, ITERATIONS),
+        ("accelerated_richardson_lucy", "linear", IN_THE_MODEL, accelerated_richardson_lucy, ACCELERATED),
+        ("accelerated_richardson_lucy", "circular", IN_THE_MODEL, accelerated_richardson_lucy, ACCELERATED),
+        ("total_variation_richardson_lucy", "linear", IN_THE_MODEL, total_variation, ITERATIONS),
     )
     rows = []
-    for name, boundary, method, marks in contestants:
+    for name, boundary, handling, method, marks in contestants:
         curves = []
         for seed in NOISE_SEEDS:
-            truth, image = expose(scene, peak=STACK["peak_photons"], background=STACK["background_photons"], seed=seed)
-            given = {"background": STACK["background_photons"], "boundary": boundary, "iterations": max(marks)}
+            truth, image = expose(scene, peak=STACK_PEAK, background=STACK_BACKGROUND, seed=seed)
+            background = float(STACK_BACKGROUND)
+            if handling == SUBTRACTED:
+                image, background = (image - background).clamp(min=0), 0.0
+            given = {"background": background, "boundary": boundary, "iterations": max(marks)}
             curves.append(errors_along(method, image, truth, scene.psf, **given))
-        best = [int(np.argmin(curve)) + 1 for curve in curves]
         rows.append(
             {
                 "library": "course_lib",
                 "method": name,
+                "background": handling,
                 "boundary": boundary,
                 "nrmse": {mark: spread([curve[mark - 1] for curve in curves]) for mark in marks},
-                "best_iteration": [min(best), sorted(best)[len(best) // 2], max(best)],
-                "best_nrmse": spread([min(curve) for curve in curves]),
             }
         )
     return rows
@@ -170,13 +183,14 @@ def stopped_row(scene: Scene) -> dict[str, object]:
     """Measure the automatic stop on the stack."""
     errors, iterations = [], []
     for seed in NOISE_SEEDS:
-        truth, image = expose(scene, peak=STACK["peak_photons"], background=STACK["background_photons"], seed=seed)
-        result = automatic_stop(image, scene.psf, background=STACK["background_photons"], rng=seed)
+        truth, image = expose(scene, peak=STACK_PEAK, background=STACK_BACKGROUND, seed=seed)
+        result = automatic_stop(image, scene.psf, background=STACK_BACKGROUND, rng=seed)
         errors.append(float(nrmse(result.restored, truth, dimensions=3)))
         iterations.append(result.iterations)
     return {
         "library": "course_lib",
         "method": "automatic_stop of accelerated_richardson_lucy",
+        "background": IN_THE_MODEL,
         "boundary": "linear",
         "iterations": sorted(iterations),
         "nrmse": spread(errors),
@@ -191,33 +205,55 @@ def best_shift(estimate: torch.Tensor, truth: torch.Tensor) -> tuple[float, list
 
 
 def peer_rows(scene: Scene, *, peers: str) -> Iterator[dict[str, object]]:
-    """Measure the peers on the stack, each in its own process, with one noise."""
-    background = STACK["background_photons"]
-    truth, image = expose(scene, peak=STACK["peak_photons"], background=background, seed=NOISE_SEEDS[0])
+    """Measure the peers on the stack, each in its own process."""
+    exposed = [expose(scene, peak=STACK_PEAK, background=STACK_BACKGROUND, seed=seed) for seed in NOISE_SEEDS]
+    truth = exposed[0][0]
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "asked.npz", Path(folder) / "answered.npz"
-        given = {"image": image.numpy(), "psf": scene.psf.numpy(), "background": float(background)}
         for name, methods in PEERS.items():
             script = SCRIPTS / f"deconvolution_{name.lower().replace('scikit-image', 'skimage')}.py"
             for method in methods:
-                np.savez(asked, **given, iterations=np.array(ITERATIONS), method=method, rounds=0, threads=2)
-                subprocess.run([peers, str(script), str(asked), str(answered)], check=True, capture_output=True)
-                with np.load(answered) as restored:
-                    estimates = torch.from_numpy(restored["estimates"])
-                moved = [best_shift(estimate, truth) for estimate in estimates]
+                plain, moved = [], []
+                for _, image in exposed:
+                    given = {"image": image.numpy(), "psf": scene.psf.numpy(), "background": float(STACK_BACKGROUND)}
+                    np.savez(asked, **given, iterations=np.array(ITERATIONS), method=method, rounds=0, threads=2)
+                    subprocess.run([peers, str(script), str(asked), str(answered)], check=True, capture_output=True)
+                    with np.load(answered) as restored:
+                        estimates = torch.from_numpy(restored["estimates"])
+                    plain.append([float(nrmse(estimate, truth, dimensions=3)) for estimate in estimates])
+                    moved.append([best_shift(estimate, truth) for estimate in estimates])
                 yield {
                     "library": name,
-                    "method": "Richardson-Lucy, the background subtracted before",
+                    "method": "Richardson-Lucy",
+                    "background": SUBTRACTED,
                     "boundary": method,
                     "nrmse": {
-                        mark: float(f"{float(nrmse(estimate, truth, dimensions=3)):.3g}")
-                        for mark, estimate in zip(ITERATIONS, estimates, strict=True)
+                        mark: spread(list(errors))
+                        for mark, errors in zip(ITERATIONS, zip(*plain, strict=True), strict=True)
                     },
                     "nrmse_moved_best": {
-                        mark: float(f"{error:.3g}") for mark, (error, _) in zip(ITERATIONS, moved, strict=True)
+                        mark: spread([error for error, _ in found])
+                        for mark, found in zip(ITERATIONS, zip(*moved, strict=True), strict=True)
                     },
-                    "best_move_voxels": moved[-1][1],
+                    "best_move_voxels": moved[0][-1][1],
                 }
+
+
+def measured_stack(name: str, psf: torch.Tensor, *, peers: str | None) -> dict[str, object]:
+    """Measure everyone on one stack."""
+    scene = see(mixed(SPECIMEN_SHAPE, OIL_VOXEL_UM, seed=0, **STACKS[name]), psf, STACK_SHAPE)
+    truth, image = expose(scene, peak=STACK_PEAK, background=STACK_BACKGROUND, seed=NOISE_SEEDS[0])
+    rows = [*own_rows(scene), stopped_row(scene)]
+    if peers:
+        rows += peer_rows(scene, peers=peers)
+    return {
+        "name": name,
+        **STACKS[name],
+        "nrmse_of_the_image_less_background": float(
+            f"{float(nrmse(image - STACK_BACKGROUND, truth, dimensions=3)):.3g}"
+        ),
+        "rows": rows,
+    }
 
 
 def stop_scenes(seed: int) -> Iterator[tuple[str, Scene]]:
@@ -277,6 +313,7 @@ def stop_rows() -> list[dict[str, object]]:
             "stop_iterations": spread([one["stop"] for one in runs]),
             "stop_nrmse": spread([one["nrmse"] for one in runs]),
             "stop_over_oracle": spread([one["ratio"] for one in runs], digits=4),
+            "ratios": [float(f"{one['ratio']:.4g}") for one in runs],
             "within_5_percent": sum(one["ratio"] <= GOAL for one in runs),
             "runs": len(runs),
         }
@@ -290,21 +327,20 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter of the peers' environment")
     given = parser.parse_args()
     start = time.perf_counter()
-    specimen = mixed(STACK["specimen_shape"], OIL_VOXEL_UM, seed=0)
-    psf = vectorial_psf(OIL, shape=STACK["psf_shape"], voxel_size_um=OIL_VOXEL_UM)
-    scene = see(specimen, psf, STACK["image_shape"])
-    truth, image = expose(scene, peak=STACK["peak_photons"], background=STACK["background_photons"], seed=0)
-    untouched = float(nrmse(image - STACK["background_photons"], truth, dimensions=3))
-    rows = [*own_rows(scene), stopped_row(scene)]
-    if given.peers:
-        rows += peer_rows(scene, peers=given.peers)
+    psf = vectorial_psf(OIL, shape=STACK_PSF_SHAPE, voxel_size_um=OIL_VOXEL_UM)
+    stacks = [measured_stack(name, psf, peers=given.peers) for name in STACKS]
     stops = stop_rows()
     measured = {
         "what": "NRMSE of deconvolutions, [least, median, most] of the seeds; the automatic stop against the oracle",
-        "stack": STACK,
+        "stack": {
+            "voxel_um": OIL_VOXEL_UM,
+            "image_shape": STACK_SHAPE,
+            "psf_shape": STACK_PSF_SHAPE,
+            "peak_photons": STACK_PEAK,
+            "background_photons": STACK_BACKGROUND,
+        },
         "noise_seeds": len(NOISE_SEEDS),
-        "nrmse_of_the_image_less_background": float(f"{untouched:.3g}"),
-        "rows": rows,
+        "stacks": stacks,
         "stop": {
             "image_shape": STOP_IMAGE_SHAPE,
             "background_share_of_peak": BACKGROUND_SHARE,

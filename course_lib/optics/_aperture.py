@@ -96,13 +96,15 @@ def make_waves(microscope: Microscope, *, wavelength_nm: Quantity, radius_um: fl
     wavenumber = 2 * math.pi * 1000 / number(wavelength_nm)
     z = z_um.to(device)
 
-    def axial(index: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-        return torch.sqrt((index**2 - s**2).to(torch.complex128))
+    indices = torch.stack([immersion, sample, glass])[:, None]
 
-    def path(s: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        k_i = axial(immersion, s)
-        in_sample = depth * (axial(sample, s) - k_i * immersion / sample)
-        in_glass = excess * (axial(glass, s) - k_i * immersion / glass)
+    def axial(s: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt((indices**2 - s**2).to(torch.complex128))
+
+    def path(k: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        k_i, k_s, k_g = k.unbind()
+        in_sample = depth * (k_s - k_i * immersion / sample)
+        in_glass = excess * (k_g - k_i * immersion / glass)
         return (in_sample + in_glass)[:, None] - k_i[:, None] * z
 
     def steepest(section: Section) -> float:
@@ -110,7 +112,7 @@ def make_waves(microscope: Microscope, *, wavelength_nm: Quantity, radius_um: fl
         u = torch.linspace(0, 1, 129, dtype=torch.float64, device=device)
         s = section(u)[0].detach()
         turns = wavenumber.detach() * (
-            radius_um * s.diff()[:, None] + path(s, z[[0, -1]]).detach().real.diff(dim=0).abs()
+            radius_um * s.diff()[:, None] + path(axial(s), z[[0, -1]]).detach().real.diff(dim=0).abs()
         )
         return 128 * float(turns.max())
 
@@ -124,19 +126,23 @@ def make_waves(microscope: Microscope, *, wavelength_nm: Quantity, radius_um: fl
         transverse.append(s)
         weights.append(slope * du)
     s = torch.cat(transverse)
+    k = axial(s)
     complex_type = torch.complex128 if dtype == torch.float64 else torch.complex64
     return Waves(
         wavenumber=wavenumber,
         transverse=s,
         weights=torch.cat(weights),
-        immersion=axial(immersion, s).real,
-        sample=axial(sample, s),
-        phase=torch.exp(1j * wavenumber * path(s, z)).to(complex_type),
+        immersion=k[0].real,
+        sample=k[1],
+        phase=torch.exp(1j * wavenumber * path(k, z)).to(complex_type),
     )
 
 
 def superpose(bessel: torch.Tensor, amplitude: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
-    """Return |Σ bessel · amplitude · phase|² over the waves: (R, N), (N,) and (N, Z) give (R, Z)."""
-    waves = amplitude.to(phase.dtype)[:, None] * phase
-    real, imaginary = (bessel @ torch.cat([waves.real, waves.imag], dim=1)).chunk(2, dim=1)
-    return real.square() + imaginary.square()
+    """Return Σ |Σ bessel · amplitude · phase|², inside over the waves, outside over the integrals.
+
+    Shapes (M, R, N), (M, N) and (N, Z) for M integrals, R radii, N waves and Z heights give (R, Z).
+    """
+    waves = amplitude.to(phase.dtype)[:, :, None] * phase
+    real, imaginary = (bessel @ torch.cat([waves.real, waves.imag], dim=2)).square().sum(dim=0).chunk(2, dim=1)
+    return real + imaginary

@@ -87,7 +87,7 @@ def airy_psf(
 
     def intensity(radii_um: torch.Tensor) -> torch.Tensor:
         x = radii_um.to(device, dtype)[:, None] * (wavenumber * aperture * rho).to(dtype)
-        return superpose(bessel_j0(x), weights * rho, phase)
+        return superpose(bessel_j0(x)[None], (weights * rho)[None], phase)
 
     finest = as_float(wavenumber * aperture)
     return grid.normalized(at_radii(intensity, grid.radii_um, radians_per_um=finest, dtype=dtype))

@@ -85,7 +85,7 @@ def gibson_lanni_psf(
 
     def intensity(radii_um: torch.Tensor) -> torch.Tensor:
         x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
-        return superpose(bessel_j0(x), waves.weights, waves.phase)
+        return superpose(bessel_j0(x)[None], waves.weights[None], waves.phase)
 
     finest = as_float(waves.wavenumber * microscope.numerical_aperture)
     return grid.normalized(at_radii(intensity, grid.radii_um, radians_per_um=finest, dtype=dtype))

@@ -27,6 +27,7 @@ P. Török and P. Varga, Applied Optics 36 (1997) 2305 (two media).
 F. Aguet, S. Geissbühler et al., Optics Express 17 (2009) 6829 (isotropic emitter).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -61,14 +62,12 @@ def vectorial_intensity(
     t_p = 2 * k_i * n_i * n_s / (n_s**2 * k_i + n_i**2 * k_s)
     weight = waves.weights / torch.sqrt(k_i)
 
+    radial, axial = t_p * k_s / n_s, t_p * waves.transverse / n_s
+    amplitudes = weight * torch.stack([t_s + radial, math.sqrt(2) * axial, t_s - radial])
+
     def intensity(radii_um: torch.Tensor) -> torch.Tensor:
         x = radii_um.to(device, dtype)[:, None] * (waves.wavenumber * waves.transverse).to(dtype)
-        j0, j1, j2 = bessel_j0_j1_j2(x)
-        return (
-            superpose(j0, weight * (t_s + t_p * k_s / n_s), waves.phase)
-            + 2 * superpose(j1, weight * t_p * waves.transverse / n_s, waves.phase)
-            + superpose(j2, weight * (t_s - t_p * k_s / n_s), waves.phase)
-        )
+        return superpose(torch.stack(bessel_j0_j1_j2(x)), amplitudes, waves.phase)
 
     finest = as_float(waves.wavenumber * microscope.numerical_aperture)
     return at_radii(intensity, radii_um, radians_per_um=finest, dtype=dtype)

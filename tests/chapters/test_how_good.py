@@ -152,25 +152,28 @@ def test_times_of_deconvolution_are_judged(repository: Path, monkeypatch: pytest
 def test_errors_of_deconvolution_are_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = committed()
     quality = found["deconvolution_quality"]
-    for row in quality["rows"]:
-        if row["method"] == "richardson_lucy":
-            row["nrmse"] |= {"10": [0.4, 0.5, 0.6]}
-        elif row["method"] == "accelerated_richardson_lucy":
-            row["nrmse"]["25"] = [0.28, 0.31, 0.32] if row["boundary"] == "linear" else [0.2, 0.25, 0.3]
-        elif row["library"] == "cubic":
-            row["nrmse"]["10"] = 0.3 if row["boundary"] == "linear" else 0.7
-        elif row["library"] == "scikit-image":
-            row["nrmse"]["10"] = 0.55
+    for stack in quality["stacks"]:
+        for row in stack["rows"]:
+            if row["method"] == "richardson_lucy":
+                row["nrmse"] |= {"10": [0.4, 0.5, 0.6]}
+            elif row["method"] == "accelerated_richardson_lucy":
+                row["nrmse"]["25"] = [0.28, 0.31, 0.32] if row["boundary"] == "linear" else [0.2, 0.25, 0.3]
+            elif row["library"] == "cubic":
+                row["nrmse"]["10"] = [0.2, 0.3, 0.3] if row["boundary"] == "linear" else [0.7, 0.7, 0.8]
+            elif row["library"] == "scikit-image":
+                row["nrmse"]["10"] = [0.55, 0.56, 0.7]
+    for row in quality["stop"]["rows"]:
+        row["ratios"] = [1.0, 1.04, 1.2]
     quality["stop"] |= {"within_5_percent": 31, "runs": 62}
     written(repository, found)
     page = said(repository, monkeypatch).splitlines()
     for line in (
-        "… FARTHER than cubic, linear, after 10: [0.4, 0.5, 0.6], 0.3",
-        "… nearer than cubic, circular, after 10: [0.4, 0.5, 0.6], 0.7",
-        "… as near as scikit-image, linear, after 10: [0.4, 0.5, 0.6], 0.55",
+        "… FARTHER than cubic, fine, linear, after 10: [0.4, 0.5, 0.6], [0.2, 0.3, 0.3]",
+        "… as near as scikit-image, fine, linear, after 10: [0.4, 0.5, 0.6], [0.55, 0.56, 0.7]",
         "within 5 % of the oracle: 31 of 62 runs",
-        "MISSED              NRMSE after 25 accelerated iterations, linear ≤ 0.3: [0.28, 0.31, 0.32]",
-        "reached             NRMSE after 25 accelerated iterations, circular ≤ 0.3: [0.2, 0.25, 0.3]",
+        "MISSED              NRMSE after 25 accelerated iterations, fine, linear ≤ 0.3: [0.28, 0.31, 0.32]",
+        "reached             NRMSE after 25 accelerated iterations, coarse, circular ≤ 0.3: [0.2, 0.25, 0.3]",
+        "by the median only  automatic stop: error over the oracle's, all runs ≤ 1.05: [1, 1.04, 1.2]",
         "MISSED              automatic stop: share of runs within 5 % of the oracle ≥ 1: [0.5]",
     ):
         assert line in page
