@@ -49,9 +49,10 @@ def path(name: str) -> Path:
     if brought is not None and (brought / dataset.file).exists():
         return _verified(brought / dataset.file, dataset)
     if dataset.url is None:
+        rebuild = dataset.made_by or f"python data/prepare.py {name}"
         raise FileNotFoundError(
-            f"{own}, which the course ships, is missing: restore it with git checkout -- data/images, or "
-            f"rebuild it with python data/prepare.py {name}."
+            f"{own}, which the course ships, is missing: restore it with git checkout -- data/{dataset.file}, or "
+            f"rebuild it with {rebuild}."
         )
     return _downloaded(dataset, brought)
 
@@ -81,6 +82,8 @@ def load(name: str) -> images.Image:
     Image(T 5 × Y 256 × X 256, uint16, voxel 0.1463 × 0.1463 µm, photons)
     """
     dataset = describe(name)
+    if dataset.kind == "model":
+        raise ValueError(f"{name} is a trained network, not an image: networks.pretrained({name!r}) loads it.")
     if not dataset.file.endswith((".tif", ".tiff")):
         raise ValueError(
             f"{name} is an archive, {dataset.file}, not one image: datasets.path({name!r}) returns the file; "

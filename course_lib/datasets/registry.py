@@ -1,4 +1,4 @@
-"""What is known of each data set: ``data/registry.toml`` as records."""
+"""What is known of each data set and each trained model of the course: ``data/registry.toml`` as records."""
 
 import difflib
 import hashlib
@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set: where it is, what it is, and what may be done with it.
+    """A data set, or a trained model: where it is, what it is, and what may be done with it.
 
     Attributes
     ----------
@@ -50,6 +50,8 @@ class Dataset:
         Path of the file below the data folder.
     sha256 : str
         Hash of the file.
+    kind : {"data", "model"}
+        Whether it is an image or archive, or a network that `course_lib.networks.pretrained` loads.
     size_bytes : int or None
         Size of the file, where it was published.
     licence, citation : str
@@ -66,6 +68,8 @@ class Dataset:
         The package that a shipped file was made from.
     pixels_sha256 : str or None
         Hash of shape, dtype and values of a shipped file, whatever its compression.
+    made_by : str
+        The command that makes a model; the settings in its file tell more.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Dataset:
     sha256: str
     licence: str
     citation: str
+    kind: Literal["data", "model"] = "data"
     size_bytes: int | None = None
     axes: str = ""
     voxel_size_um: tuple[float, ...] | None = None
@@ -81,6 +86,7 @@ class Dataset:
     url: str | None = None
     origin: Origin | None = None
     pixels_sha256: str | None = None
+    made_by: str = ""
 
 
 def data_folder() -> Path:
@@ -104,15 +110,15 @@ def _registry() -> dict[str, Dataset]:
     return records
 
 
-def names() -> list[str]:
-    """List the names of all data sets.
+def names(kind: Literal["data", "model"] = "data") -> list[str]:
+    """List the names of all data sets, or of all models.
 
     Examples
     --------
     >>> "hazelnut" in names()
     True
     """
-    return list(_registry())
+    return [name for name, record in _registry().items() if record.kind == kind]
 
 
 def describe(name: str) -> Dataset:

@@ -4,6 +4,7 @@ from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
 from course_lib.networks.onnx_export import export_onnx
 from course_lib.networks.patches import Patches, Region, split_regions
+from course_lib.networks.pretrained import pretrained
 from course_lib.networks.processes import join, shared_generator
 from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
 from course_lib.networks.tiling import default_tile, predict_tiles
@@ -28,6 +29,7 @@ __all__ = [
     "precision_for",
     "predict_on_disk",
     "predict_tiles",
+    "pretrained",
     "random_views",
     "shared_generator",
     "split_regions",

@@ -17,12 +17,13 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_it_carries_the_registry_and_every_image(wheel: Path, root: Path) -> None:
+def test_it_carries_the_registry_every_image_and_every_model(wheel: Path, root: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
     assert "course_lib/data/registry.toml" in carried
-    images = {path.name for path in (root / "data" / "images").glob("*.tif")}
-    assert images
-    assert {f"course_lib/data/images/{name}" for name in images} <= carried
+    for pattern in ("images/*.tif", "models/*.model"):
+        files = {path.relative_to(root / "data").as_posix() for path in (root / "data").glob(pattern)}
+        assert files
+        assert {f"course_lib/data/{file}" for file in files} <= carried
 
 
 def test_it_carries_the_front_end_of_the_live_figures(wheel: Path, root: Path) -> None:

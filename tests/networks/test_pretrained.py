@@ -1,0 +1,121 @@
+"""The networks that the course ships: whole, small, and better than what they were given."""
+
+import importlib.util
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from course_lib import datasets
+from course_lib.live.figures import care_domain
+from course_lib.networks import Model, pretrained
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NAMES = datasets.names("model")
+
+
+@pytest.fixture(scope="module")
+def recipes(root: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location("train_models", root / "data" / "train_models.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_every_file_of_the_folder_is_registered_and_can_be_trained_again(root: Path, recipes: ModuleType) -> None:
+    files = {f"models/{path.name}" for path in (root / "data" / "models").glob("*.model")}
+    assert files == {datasets.describe(name).file for name in NAMES}
+    assert set(recipes.RECIPES) == set(NAMES) == {"care_live_2d", "care_nuclei_3d"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_records_and_files_agree(name: str, root: Path) -> None:
+    record, model = datasets.describe(name), pretrained(name)
+    assert datasets.path(name).stat().st_size == record.size_bytes
+    assert model.settings["made by"] == record.made_by
+    assert model.settings["minutes"] > 0
+    assert model.history
+    assert model.settings["learned from"]
+    assert record.licence
+    assert record.citation
+    assert 10 < len(record.description) < 80
+    told = (root / "data" / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in told.splitlines() if line.startswith(f"| {name} |")]
+    for part in (record.file, record.description, record.licence):
+        assert part in row
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_no_data_set(name: str) -> None:
+    assert name not in datasets.names()
+    with pytest.raises(ValueError, match=r"is a trained network, not an image: networks.pretrained\("):
+        datasets.load(name)
+
+
+def test_unknown_names_get_the_list() -> None:
+    with pytest.raises(ValueError, match="no pretrained network 'care': choose one of care_live_2d, care_nuclei_3d"):
+        pretrained("care")
+
+
+def squared_error(estimate: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((estimate.double() - truth.double()).square().mean())
+
+
+def least_of_gaussians(
+    noisy: torch.Tensor, truth: torch.Tensor, widths: list[tuple[float, ...]], place: tuple[slice, ...]
+) -> float:
+    """Return the squared error of the Gaussian filter that happens to be best, chosen with the truth at hand."""
+    blurred = (torch.from_numpy(gaussian_filter(noisy.numpy(), width)) for width in widths)
+    return min(squared_error(one[place], truth[place]) for one in blurred)
+
+
+@pytest.mark.parametrize("photons", [5.0, 20.0, 150.0])
+def test_the_live_network_beats_the_best_gaussian_on_filaments_it_has_not_seen(photons: float) -> None:
+    mean = photons * (care_domain.filaments(256, count=30, rng=50) + care_domain.BACKGROUND)
+    noisy = torch.poisson(mean, generator=torch.Generator().manual_seed(0))
+    restored = pretrained("care_live_2d").predict(noisy, device="cpu")
+    everywhere = (slice(None), slice(None))
+    best = least_of_gaussians(noisy, mean, [(k / 10, k / 10) for k in range(4, 26)], everywhere)
+    assert squared_error(restored, mean) < 0.75 * best
+
+
+def test_the_network_of_nuclei_beats_the_best_gaussian_in_columns_it_has_not_learned(recipes: ModuleType) -> None:
+    fluorophores = recipes.nuclei_object()
+    model, unseen = pretrained("care_nuclei_3d"), (slice(None), slice(None), slice(96, None))
+    widths = [(z, xy, xy) for z in (1.5, 2.0, 2.5, 3.0, 3.5) for xy in (0.7, 0.85, 1.0, 1.25, 1.5)]
+    for peak in recipes.DIM_PEAK_PHOTONS:
+        dim, _ = recipes.nuclei_systems(fluorophores, peak_photons=peak)
+        mean, noisy = dim.expected(fluorophores), dim.capture(fluorophores, rng=99)
+        restored = model.predict(noisy, device="cpu")
+        best = least_of_gaussians(noisy, mean, widths, unseen)
+        assert squared_error(restored[unseen], mean[unseen]) < 0.9 * best
+
+
+def test_the_recipe_trains_and_writes_a_model(
+    recipes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "FIELDS", 5)
+    short = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1}
+    path = recipes.train("care_live_2d", effort="quick", folder=tmp_path, device="cpu", **short)
+    model = Model.load(path)
+    assert model.settings["made by"] == "python data/train_models.py care_live_2d --effort quick"
+    assert asdict(model.network.config) == asdict(pretrained("care_live_2d").network.config)
+
+
+def test_the_command_explains_itself_and_refuses_unknown_names(
+    recipes: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train_models.py", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        recipes.main()
+    assert "Train the networks of data/models" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["train_models.py", "care"])
+    with pytest.raises(SystemExit, match="2"):
+        recipes.main()
+    assert "care: choose from care_live_2d, care_nuclei_3d" in capsys.readouterr().err
