@@ -34,18 +34,25 @@ lint: setup
 test: lint book
 	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
 
-bench: book .venv-peers/.installed
+bench: book .venv-peers/.installed .venv-careamics/.installed
 	$(BIN)/python -m benchmarks.live_latency
 	$(BIN)/python -m benchmarks.camera --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.psf --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.acquisition --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.deconvolution --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.deconvolution_quality --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.networks --peers .venv-careamics/bin/python
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --requirement benchmarks/peers/requirements.txt
 	@touch .venv-peers/.installed
+
+.venv-careamics/.installed: benchmarks/peers/requirements-careamics.txt
+	$(PYTHON) -m venv .venv-careamics
+	.venv-careamics/bin/pip install --upgrade pip
+	.venv-careamics/bin/pip install --requirement benchmarks/peers/requirements-careamics.txt
+	@touch .venv-careamics/.installed
 
 gpu: setup
 	$(BIN)/pytest -m gpu

@@ -14,7 +14,7 @@ def train(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], torch.nn.Module, str]:
     precision = "auto" if case["setting"] == "as it comes" else case["setting"]
     pairs = [
-        care.Pair(image=torch.from_numpy(one)[None], target=torch.from_numpy(two)[None])
+        care.Pair(image=torch.from_numpy(one)[None], target=torch.from_numpy(two)[None], dose_ratio=1.0)
         for one, two in zip(image, target, strict=True)
     ]
     model = care.train(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from memory import peak_mb, reset_peak
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 Train = Callable[[np.ndarray, np.ndarray, dict], tuple[Callable[[np.ndarray], np.ndarray], torch.nn.Module, str]]
 
@@ -22,7 +23,7 @@ def main(train: Train) -> None:
     with np.load(sys.argv[2]) as given:
         image, target, large = given["image"], given["target"], given["large"]
     ends: list[float] = []
-    torch.optim.optimizer.register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
+    register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
     reset_peak()
     before = peak_mb()
     start = time.perf_counter()
