@@ -94,9 +94,15 @@ drift = Exercise(
             tolerance=1e-6,
         ),
         Mistake(
+            lambda target, image: _overlap_peak(target, image)[1:],
+            "That is the highest point of the cross-correlation, but on the ring of the Fourier transform: a shift of "
+            "-3 pixels appears at 96 - 3 = 93. Subtract the side from all that is more than half of it. Then refine.",
+            tolerance=1e-6,
+        ),
+        Mistake(
             _backwards,
             "The amount is right, the direction is not: the target is to be moved, by so many pixels down and to the "
-            "right. You found how the image is to be moved. Exchange the two.",
+            "right. You found how the image is to be moved. Exchange image and target, or change both signs.",
             tolerance=0.05,
         ),
         Mistake(
@@ -123,11 +129,16 @@ drift = Exercise(
 # seamless -----------------------------------------------------------------------------------------------
 
 TILE, HALO, STEP = 32, 23, 4
+LARGEST_WINDOW = TILE + 2 * (-(-HALO // STEP) * STEP)
 
 
 def _draw_seamless(rng: torch.Generator) -> Case:
     """Return an image, a small U-Net of depth 2 with random weights, and how the image is to be cut."""
     unet = UNet(UNetConfig(base_channels=4, depth=2), rng=rng).double().eval().requires_grad_(False)
+
+    def answered(image: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = unet(image.double()[None, None])[0, 0]
+        return answer
 
     def network(image: torch.Tensor) -> torch.Tensor:
         if image.ndim != 2 or any(side % STEP for side in image.shape):
@@ -135,12 +146,16 @@ def _draw_seamless(rng: torch.Generator) -> Case:
                 f"the network was given {tuple(image.shape)}, but takes images (Y, X) whose sides are multiples of "
                 f"{STEP}, since it halves the grid twice"
             )
-        answer: torch.Tensor = unet(image.double()[None, None])[0, 0]
-        return answer
+        if max(image.shape) > LARGEST_WINDOW:
+            raise ValueError(
+                f"the network was given {tuple(image.shape)}, but its memory is full at {LARGEST_WINDOW} × "
+                f"{LARGEST_WINDOW}: a tile, and a margin of {HALO} on each side, rounded up to a multiple of {STEP}"
+            )
+        return answered(image)
 
     sides = [STEP * _whole(rng, 21, 30) for _ in range(2)]
     image = torch.rand(sides, generator=rng, dtype=torch.float64)
-    return Case((image, network, TILE, HALO, STEP), network(image))
+    return Case((image, network, TILE, HALO, STEP), answered(image))
 
 
 def _pieces(side: int, tile: int) -> list[tuple[int, int]]:
@@ -183,6 +198,20 @@ def _off_the_grid(image: torch.Tensor, network: Network, tile: int, halo: int, s
     return result
 
 
+def _cut_alike(image: torch.Tensor, network: Network, tile: int, halo: int, step: int) -> torch.Tensor:
+    """Cut the same part out of each answer, though windows at the upper and left border have no margin there."""
+    result = torch.zeros_like(image)
+    margin = -(-halo // step) * step
+    for top in range(0, image.shape[0], tile):
+        for left in range(0, image.shape[1], tile):
+            window = image[max(0, top - margin) : top + tile + margin, max(0, left - margin) : left + tile + margin]
+            kept = network(window)[margin : margin + tile, margin : margin + tile]
+            room = result[top : top + tile, left : left + tile]
+            kept = kept[: room.shape[0], : room.shape[1]]
+            room[: kept.shape[0], : kept.shape[1]] = kept
+    return result
+
+
 def _mirrored(image: torch.Tensor, network: Network, tile: int, halo: int, step: int) -> torch.Tensor:
     margin = -(-halo // step) * step
     padded = torch.nn.functional.pad(image[None, None], (margin,) * 4, mode="reflect")[0, 0]
@@ -208,6 +237,11 @@ seamless = Exercise(
             _margins_kept,
             "The windows are right, but you kept their margins as well, and wrote them over the neighbours' tiles. A "
             "margin is there to be seen, and then thrown away.",
+        ),
+        Mistake(
+            _cut_alike,
+            "The windows are right, but at the upper and left border of the image they have no margin, since nothing "
+            "lies beyond; there the tile begins at 0 of the answer, not at the margin. It begins at `top - first`.",
         ),
         Mistake(
             _off_the_grid,
@@ -284,6 +318,28 @@ def _of_peaks(restored: torch.Tensor, truth: torch.Tensor, places: torch.Tensor,
     return _through_origin(restored[rows, columns] - background, truth[rows, columns] - background)
 
 
+def _boxes_less_one_pixel(
+    restored: torch.Tensor, truth: torch.Tensor, places: torch.Tensor, background: float
+) -> torch.Tensor:
+    """Subtract the background of one pixel from the sum of a box."""
+    return _through_origin(_light(restored, places, 0.0) - background, _light(truth, places, 0.0) - background)
+
+
+def _boxes_too_small(
+    restored: torch.Tensor, truth: torch.Tensor, places: torch.Tensor, background: float
+) -> torch.Tensor:
+    """Leave out the last row and column of each box, as a slice to `row + 4` does."""
+    sums = [
+        [
+            (image[row - BOX : row + BOX, column - BOX : column + BOX] - background).sum()
+            for row, column in places.tolist()
+        ]
+        for image in (restored, truth)
+    ]
+    found, true = (torch.stack(one) for one in sums)
+    return _through_origin(found, true)
+
+
 bias_slope = Exercise(
     draw=_draw_spots,
     solution=_bias_slope,
@@ -292,6 +348,16 @@ bias_slope = Exercise(
             lambda restored, truth, places, background: _bias_slope(restored, truth, places, 0.0),
             "The background is still in the sums. In 81 pixels it is far more light than a dim spot, and it is the "
             "same in both images, so that the slope is nearly 1 whatever became of the spots. Subtract it first.",
+        ),
+        Mistake(
+            _boxes_less_one_pixel,
+            "You subtracted the background once from each sum. It lies in each of the 81 pixels: subtract it before "
+            "you sum.",
+        ),
+        Mistake(
+            _boxes_too_small,
+            "Nearly: your boxes have 8 × 8 pixels. A slice ends before its last number, so 9 rows around `row` are "
+            "`row - 4 : row + 5`.",
         ),
         Mistake(
             _of_peaks,
@@ -322,8 +388,8 @@ bias_slope = Exercise(
     relative_tolerance=2e-3,
     mistake_tolerance=1e-6,
     praise=(
-        "Right: of each photon of a dim spot so much is left. If you must measure, measure on the recorded image; the "
-        "restored one may tell you where."
+        "Right, for these 16 together. Of the dimmest less is left than the slope says, of the brightest more. If you "
+        "must measure, measure on the recorded image; the restored one may tell you where."
     ),
 )
 
@@ -381,12 +447,21 @@ invented = Exercise(
         Mistake(
             lambda r, b, h, p: _objects(r > b + h, corners=False) / _area(r, p),
             "Thin diagonal threads came out as many objects: their pixels touch at corners only. Let corners count as "
-            "touching: `structure=np.ones((3, 3))`.",
+            "touching: `structure=torch.ones(3, 3)`.",
         ),
         Mistake(
             lambda r, b, h, p: float(_objects(r > b + h)),
             "That is the number in this field. To compare with other fields and other microscopes, divide by the area, "
             "and give it per 100 µm².",
+        ),
+        Mistake(
+            lambda r, b, h, p: float(_objects(r > b + h, corners=False)),
+            "Two things. Corners must count as touching, or a thin diagonal thread is many objects: "
+            "`structure=torch.ones(3, 3)`. And the number is asked for per 100 µm².",
+        ),
+        Mistake(
+            lambda r, b, h, p: (_objects(r > b + h) + 1) / _area(r, p),
+            "One too many: the number 0 of `label` is the ground, and no object. `label` returns the count as well.",
         ),
         Mistake(
             lambda r, b, h, p: _objects(r > b + h) / (r.numel() * p**2),

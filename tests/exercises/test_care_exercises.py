@@ -57,9 +57,15 @@ def on_fixed_windows(image, network, tile, halo, step):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("answer", [on_fixed_windows, lambda image, network, *_: network(image)])
-def test_every_prediction_without_seams_passes(answer, seed):
-    assert seamless.check(answer, rng=seed).status == "passed"
+def test_windows_of_one_size_pass(seed):
+    assert seamless.check(on_fixed_windows, rng=seed).status == "passed"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_whole_image_at_once_is_refused(seed):
+    feedback = seamless.check(lambda image, network, *_: network(image), rng=seed)
+    assert feedback.status == "error"
+    assert "memory is full at 80 × 80" in feedback.message
 
 
 def test_the_halo_is_that_of_the_network():
