@@ -82,7 +82,8 @@ def least_median_most(times: list[float]) -> list[int]:
 def measure(browser: Browser, address: str, figure: live.LiveFigure) -> dict[str, Any]:
     """Time first answers, and then answers at places all over the sliders."""
     where = f"{address}/{page_with(figure.name)}"
-    sliders = [index for index, control in enumerate(figure.controls) if control.name != figure.steps]
+    ranges = [control for control in figure.controls if control.slider is not None]
+    sliders = [index for index, control in enumerate(ranges) if control.name != figure.steps]
     first, first_done = [], []
     for _ in range(FIRST_ROUNDS):
         page = open_page(browser, where, figure.name)
