@@ -95,8 +95,8 @@ class Model:
             Shape (..., [Z,] Y, X) for a network of one channel, else (..., C, [Z,] Y, X).
         normalization : {"training", "image"}
             ``"training"`` takes the image to be in the training's unit, and warns where its background is not.
-            ``"image"`` fits each image's own percentiles to those of the training: the answer follows any change of
-            offset and gain, but a field that is brighter or darker than the training's becomes just as bright.
+            ``"image"`` normalizes each image by its own percentiles, and undoes that in the answer, which so follows
+            any change of offset and gain; but the network no longer knows how many photons a grey level is.
         tile, batch_size, views, progress
             See `predict_tiles`.
         device : str or torch.device

@@ -7,7 +7,8 @@ features doubles with each level and halves on the way back, as in CSBDeep, CARE
 ``base_channels=32, depth=2`` in 2D these are 332,641 numbers to learn.
 
 What an output pixel depends on, its receptive field, is finite: 44 pixels wide for depth 2, about 100 for depth 3. So
-an image can be predicted in tiles without a seam, if tiles overlap by half of it and begin on the coarsest grid.
+an image can be predicted in tiles without a seam, if each tile has a margin as wide as the network reaches to one side
+(`UNetConfig.halo`), which is thrown away, and begins on the coarsest grid.
 
 References
 ----------

@@ -4,7 +4,7 @@ A lens passes nothing finer than Abbe's limit: the fields of an aperture NA have
 intensity none above 2 NA. Such a function of the distance :math:`r` from the axis is known everywhere within a radius
 :math:`R` once it is known at little more than :math:`2\pi R\,\mathrm{NA}/\lambda` distances: it is even in :math:`r`,
 hence a polynomial in :math:`r^2`, and the zeros of a Chebyshev polynomial are the places at which to take it. A field
-of 127 × 127 pixels has 1,576 distances and needs some 80.
+of 127 × 127 pixels of 40 nm has 1,576 distances and needs some 80 at NA 1.4 and 525 nm.
 
 References
 ----------
