@@ -5,7 +5,8 @@
 PYTHON is an interpreter of an environment with ``benchmarks/peers/requirements-careamics.txt``. Each contestant runs in
 its own process, by its script in ``benchmarks/peers``, and they take turns; ratios are taken round by round. All learn
 the same pairs with a U-Net of depth 2 and 32 channels at the finest grid, 64 × 64 patches, 16 at a time; CAREamics' has
-batch normalization, which it has by default. Both mark the end of each step of the optimizer by the same hook of torch.
+batch normalization, which it has by default. Sixteen bits are tried only where the processor computes with them. Both
+mark the end of each step of the optimizer by the same hook of torch.
 
 "first step" is the time from the call to the end of the first step; the rate is that of the steps after the tenth of
 the first epoch, so that neither setting up nor validation counts. A prediction is one image of 2048 × 2048, all of a
@@ -27,9 +28,10 @@ from benchmarks.machine import write_results
 from course_lib import samples
 
 CASE = {"patch": 64, "batch": 16, "steps": 50, "warm_up": 10, "base_channels": 32, "depth": 2}
+HALF = torch.cpu._is_avx512_bf16_supported()  # a processor without instructions for bf16 emulates it, slowly
 CONTESTANTS = {
-    "course_lib": ("as it comes", "float32"),
-    "careamics": ("as it comes", "bf16", "bf16 and channels_last"),
+    "course_lib": ("as it comes", "float32") if HALF else ("as it comes",),
+    "careamics": ("as it comes", "channels_last", *(("bf16", "bf16 and channels_last") if HALF else ())),
 }
 IMAGES, SIDE, LARGE_SIDE, PEAK_PHOTONS = 4, 512, 2048, 20.0
 IMPORTS = {"course_lib": "import course_lib.care", "careamics": "from careamics import CAREamist"}

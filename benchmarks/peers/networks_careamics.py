@@ -1,4 +1,4 @@
-"""CARE of CAREamics: as it comes, in bfloat16, and with the memory layout that convolutions like, too."""
+"""CARE of CAREamics: as it comes, in bfloat16, and with the memory layout that convolutions like."""
 
 import logging
 import tempfile
@@ -15,7 +15,7 @@ from networks_measuring import main
 def train(
     image: np.ndarray, target: np.ndarray, case: dict
 ) -> tuple[Callable[[np.ndarray], np.ndarray], torch.nn.Module, str]:
-    half = case["setting"] != "as it comes"
+    half = case["setting"].startswith("bf16")
     config = create_advanced_care_config(
         experiment_name="benchmark",
         data_type="array",

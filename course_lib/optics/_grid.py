@@ -100,7 +100,10 @@ class Grid:
 
     def sampled(self, intensity: torch.Tensor) -> torch.Tensor:
         """Return `intensity` (R, Z) on voxels, (Z, Y, X), integrated over pixels but not scaled."""
-        return self.mirrored(self.quarter(intensity))
+        if self.quadrant.shape[1] > 1:
+            return self.mirrored(self.quarter(intensity))
+        which = self.quadrant.flatten()[self.pixels].to(intensity.device)
+        return intensity.T.gather(1, which.flatten().expand(len(self.z_um), -1)).view(-1, *which.shape)
 
     def quarter(self, intensity: torch.Tensor) -> torch.Tensor:
         """Return `intensity` (R, Z) on the pixels of one quadrant, (Z, Q, P)."""

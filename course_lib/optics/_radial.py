@@ -14,20 +14,35 @@ L. N. Trefethen, *Approximation Theory and Approximation Practice*, SIAM 2013, c
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from numpy.polynomial import chebyshev
 
+Array = npt.NDArray[Any]
+
 __all__ = ["at_radii"]
+
+BLOCK = 2**18
+"""Values of polynomials that are made, and may be kept, at a time."""
 
 
 @functools.lru_cache(maxsize=8)
-def _chebyshev(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _chebyshev(count: int) -> tuple[Array, Array]:
     """Return the nodes in (-1, 1), and the matrix that takes values there to the coefficients of the polynomial."""
     nodes = chebyshev.chebpts1(count)
     to_coefficients = chebyshev.chebvander(nodes, count - 1).T * (2 / count)
     to_coefficients[0] /= 2
-    return torch.from_numpy(nodes), torch.from_numpy(to_coefficients)
+    return nodes, to_coefficients
+
+
+@functools.lru_cache(maxsize=8)
+def _polynomials(shares: bytes, count: int) -> Array:
+    """Return `count` polynomials at `shares` of the radius; a slider asks for the same again and again."""
+    values = chebyshev.chebvander(2 * np.frombuffer(shares) ** 2 - 1, count - 1)
+    return np.ascontiguousarray(values.T)
 
 
 def at_radii(
@@ -68,9 +83,11 @@ def at_radii(
     count = math.ceil(radians + margin)
     if count >= len(radii_um):
         return intensity(radii_um)
-    nodes, to_coefficients = _chebyshev(count)
+    nodes, to_coefficients = (torch.from_numpy(each) for each in _chebyshev(count))
     values = intensity(farthest * torch.sqrt((1 + nodes) / 2))
-    coefficients = to_coefficients.to(values.device) @ values.double()
-    squared = 2 * (radii_um.cpu().numpy() / farthest) ** 2 - 1
-    polynomials = torch.from_numpy(chebyshev.chebvander(squared, count - 1).T).to(values.device)
-    return (coefficients.T @ polynomials).clamp_(min=0).to(values.dtype).T
+    coefficients = (to_coefficients.to(values.device) @ values.double()).T
+    blocks = []
+    for shares in torch.split(radii_um.cpu() / farthest, math.ceil(BLOCK / count)):
+        polynomials = torch.from_numpy(_polynomials(shares.numpy().tobytes(), count)).to(values.device)
+        blocks.append((coefficients @ polynomials).clamp_(min=0).to(values.dtype))
+    return torch.cat(blocks, dim=1).T

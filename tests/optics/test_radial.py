@@ -52,6 +52,28 @@ def test_many_distances_cost_as_many_as_the_field_resolves() -> None:
     assert asked[0] == asked[1] < 75
 
 
+def test_what_is_kept_from_inference_can_be_differentiated() -> None:
+    radii = torch.linspace(0, 1, 977, dtype=F64)  # a number of radii that no other test has
+    scale = torch.ones((), dtype=F64, requires_grad=True)
+
+    def intensity(r: torch.Tensor) -> torch.Tensor:
+        return scale * torch.special.bessel_j0(10 * r)[:, None]
+
+    with torch.inference_mode():
+        at_radii(intensity, radii, radians_per_um=10.0, dtype=F64)
+    total = at_radii(intensity, radii, radians_per_um=10.0, dtype=F64).sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    assert scale.grad is not None
+    assert scale.grad.item() == pytest.approx(total.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [3_000, 30_000])
+def test_many_distances_are_taken_in_blocks_that_agree(count: int) -> None:
+    radii = torch.linspace(0, 1, count, dtype=F64)
+    found = at_radii(lambda r: torch.cos(100 * r)[:, None] ** 2, radii, radians_per_um=100.0, dtype=F64)
+    assert float((found[:, 0] - torch.cos(100 * radii) ** 2).abs().max()) < 1e-10
+
+
 def test_the_axis_alone() -> None:
     radii = torch.zeros(1, dtype=F64)
     assert float(at_radii(lambda r: 1 + r[:, None], radii, radians_per_um=10.0, dtype=F64)) == 1
