@@ -2,6 +2,7 @@
 
 from course_lib.care.ensemble import Ensemble, train_ensemble
 from course_lib.care.pairs import Pair, recorded_pair, simulated_pair, thinned_pair
+from course_lib.care.pairs_on_disk import PairOnDisk
 from course_lib.care.registration import MisregisteredError, Registration, register
 from course_lib.care.training import Config, train
 
@@ -10,6 +11,7 @@ __all__ = [
     "Ensemble",
     "MisregisteredError",
     "Pair",
+    "PairOnDisk",
     "Registration",
     "recorded_pair",
     "register",

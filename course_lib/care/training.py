@@ -6,6 +6,7 @@ References
    Methods 15, 1090-1097 (2018), doi:10.1038/s41592-018-0216-7.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from torch import nn
 
 from course_lib.care.losses import LOSSES
 from course_lib.care.pairs import Pair
+from course_lib.care.pairs_on_disk import PairOnDisk, StoredField
 from course_lib.images import Normalization, PercentileNormalization
 from course_lib.images.journal import fingerprint
 from course_lib.networks import (
@@ -22,6 +24,7 @@ from course_lib.networks import (
     Model,
     Patches,
     Region,
+    Sliceable,
     TrainingConfig,
     UNet,
     UNetConfig,
@@ -39,6 +42,8 @@ Batch = tuple[torch.Tensor, ...]
 
 MOST_FITTED = 2**24
 """Pixels of a channel, evenly chosen, to whose percentiles the normalization is fitted."""
+MOST_AT_ONCE = 2**22
+"""Pixels of a channel that are read at a time to choose them."""
 
 
 class Config(Parameters):
@@ -102,7 +107,7 @@ class _Restoration:
 
 
 def train(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair | PairOnDisk],
     config: Config | None = None,
     training: TrainingConfig | None = None,
     *,
@@ -116,9 +121,10 @@ def train(
 
     Parameters
     ----------
-    pairs : sequence of Pair
-        All of the same channels and dimensions. Of five samples or more, whole ones are kept apart for validation; of
-        fewer, one end of each. Use `Pair.scaled` or `Pair.matched` where doses differ.
+    pairs : sequence of Pair or PairOnDisk
+        All of the same channels and dimensions; of those on disk only patches are read. Of five samples or more, whole
+        ones are kept apart for validation; of fewer, one end of each. Use `Pair.scaled` or `Pair.matched` where doses
+        differ.
     config : Config, optional
         The network and its patches.
     training : TrainingConfig, optional
@@ -159,17 +165,18 @@ def train(
     if rng is None and state_path is not None:
         raise ValueError("rng is None, but only a training with a seed can go on after a break: pass a number.")
     where, draw = own_device(device), shared_generator(rng)
-    first = _check(pairs)
-    sides = first.image.shape[1:]
+    fields = [_fields(pair) for pair in pairs]
+    first = _check(fields)
+    sides = first[0].shape[1:]
     patch_shape = (config.patch_side,) * 2 if len(sides) == 2 else (config.patch_planes, *(config.patch_side,) * 2)
     learned, kept = split_regions(
-        [tuple(pair.image.shape[1:]) for pair in pairs],
+        [tuple(image.shape[1:]) for image, _ in fields],
         patch_shape=patch_shape,
         samples=[index if pair.sample is None else pair.sample for index, pair in enumerate(pairs)],
         validation_share=config.validation_share,
         rng=draw,
     )
-    shape = _network_config(first, config)
+    shape = _network_config(*first, config)
     if any(side % step for side, step in zip(patch_shape, shape.steps, strict=True)):
         raise ValueError(
             f"patches are {patch_shape}, but a network that halves the grid {config.depth} times needs multiples of "
@@ -178,11 +185,11 @@ def train(
     model = Model(
         network=UNet(shape, rng=draw),
         method="care",
-        input_normalization=_normalizations([pair.image for pair in pairs], learned),
-        output_normalization=_normalizations([pair.target for pair in pairs], learned),
+        input_normalization=_normalizations([image for image, _ in fields], learned),
+        output_normalization=_normalizations([target for _, target in fields], learned),
         settings={"care": asdict(config), "training": asdict(training), "pairs": len(pairs)},
     )
-    images = [tuple(one.to(where, torch.float32) for one in (pair.image, pair.target)) for pair in pairs]
+    images = [tuple(_on_device(one, where) for one in each) for each in fields]
     task = _Restoration(
         Patches(images, learned, patch_shape=patch_shape, foreground_share=config.foreground_share, device=where),
         Patches(images, kept, patch_shape=patch_shape, device=where),
@@ -200,7 +207,7 @@ def train(
         settings={
             **asdict(config),
             "kept apart": [str(region) for region in kept],
-            "images": [fingerprint(one) for pair in pairs for one in (pair.image, pair.target)],
+            "images": [_fingerprint(one) for each in fields for one in each],
         },
         on_epoch=on_epoch,
         progress=progress,
@@ -209,29 +216,46 @@ def train(
     return replace(model, history=history)
 
 
-def _check(pairs: Sequence[Pair]) -> Pair:
+def _fields(pair: Pair | PairOnDisk) -> tuple[Sliceable, Sliceable]:
+    """Return image and target, (C, [Z,] Y, X), in memory or on disk."""
+    if isinstance(pair, PairOnDisk):
+        return StoredField(pair.image), StoredField(pair.target)
+    return pair.image, pair.target
+
+
+def _on_device(image: Sliceable, device: torch.device) -> Sliceable:
+    return image.to(device, torch.float32) if isinstance(image, torch.Tensor) else image
+
+
+def _fingerprint(image: Sliceable) -> str:
+    if isinstance(image, StoredField):
+        at = image.image.path.stat()
+        return f"{image.image.path.name}, {at.st_size} bytes of {at.st_mtime_ns}"
+    return fingerprint(image[:])
+
+
+def _check(fields: Sequence[tuple[Sliceable, Sliceable]]) -> tuple[Sliceable, Sliceable]:
     """Return the first pair, after a look at the others."""
-    if not pairs:
+    if not fields:
         raise ValueError("there is no pair to learn from: give at least one.")
-    first = pairs[0]
-    for index, pair in enumerate(pairs):
-        for name in ("image", "target"):
-            one, like = getattr(pair, name), getattr(first, name)
-            if one.ndim != like.ndim or one.shape[0] != like.shape[0]:
+    first = fields[0]
+    for index, pair in enumerate(fields):
+        for name, one, like in zip(("image", "target"), pair, first, strict=True):
+            if len(one.shape) != len(like.shape) or one.shape[0] != like.shape[0]:
                 raise ValueError(
                     f"the {name} of pair {index} has shape {tuple(one.shape)}, that of the first {tuple(like.shape)}: "
                     f"all need the same channels and the same number of axes, (C, [Z,] Y, X)."
                 )
-    if first.image.ndim == 4 and first.image.shape[1] == 1:
+    if len(first[0].shape) == 4 and first[0].shape[1] == 1:
         raise ValueError("the images are stacks of 1 plane: give planes, (C, Y, X), to train a 2D network.")
     return first
 
 
-def _network_config(pair: Pair, config: Config) -> UNetConfig:
+def _network_config(image: Sliceable, target: Sliceable, config: Config) -> UNetConfig:
     return UNetConfig(
-        dimensions=pair.image.ndim - 1,
-        in_channels=pair.image.shape[0],
-        out_channels=pair.target.shape[0],
+        dimensions=len(image.shape) - 1,
+        in_channels=image.shape[0],
+        out_channels=target.shape[0],
         depth=config.depth,
         base_channels=config.base_channels,
         planes_halved=config.planes_halved,
@@ -240,11 +264,15 @@ def _network_config(pair: Pair, config: Config) -> UNetConfig:
     )
 
 
-def _normalizations(images: Sequence[torch.Tensor], regions: Sequence[Region]) -> tuple[Normalization, ...]:
+def _normalizations(images: Sequence[Sliceable], regions: Sequence[Region]) -> tuple[Normalization, ...]:
     """Return one normalization a channel, fitted to what is learned from, and to nothing that is kept apart."""
-    learned = [
-        images[region.image][(slice(None), *map(slice, region.start, region.stop))].flatten(1) for region in regions
-    ]
-    step = max(1, sum(one.shape[1] for one in learned) // MOST_FITTED)
-    together = torch.cat([one[:, ::step] for one in learned], dim=1).float()
-    return tuple(PercentileNormalization().fit(channel[None]) for channel in together)
+    step = max(1, sum(math.prod(region.sides) for region in regions) // MOST_FITTED)
+    parts = []
+    for region in regions:
+        first, last = region.start[0], region.stop[0]
+        rest = tuple(map(slice, region.start[1:], region.stop[1:]))
+        rows = max(1, MOST_AT_ONCE // math.prod(region.sides[1:]))
+        for low in range(first, last, rows):  # a few planes, or rows, at a time, because all may not fit into memory
+            read = images[region.image][(slice(None), slice(low, min(low + rows, last)), *rest)]
+            parts.append(read.flatten(1)[:, ::step].float())
+    return tuple(PercentileNormalization().fit(channel[None]) for channel in torch.cat(parts, dim=1))

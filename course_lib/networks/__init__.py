@@ -3,7 +3,7 @@
 from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
 from course_lib.networks.onnx_export import export_onnx
-from course_lib.networks.patches import Patches, Region, split_regions
+from course_lib.networks.patches import Patches, Region, Sliceable, split_regions
 from course_lib.networks.pretrained import pretrained
 from course_lib.networks.processes import join, shared_generator
 from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
@@ -16,6 +16,7 @@ __all__ = [
     "Model",
     "Patches",
     "Region",
+    "Sliceable",
     "StreamedPrediction",
     "Task",
     "TrainingConfig",
