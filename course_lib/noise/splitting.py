@@ -55,22 +55,28 @@ def split_photons(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction:g}, but must be between 0 and 1, for example 0.5.")
-    if not isinstance(counts, torch.Tensor):
-        raise TypeError(
-            f"counts is a {type(counts).__name__}, but must be a tensor: torch.as_tensor(counts) makes one."
-        )
-    photons = counts.float()
-    if not bool(torch.isfinite(photons).all()):
-        raise ValueError("counts has NaN or infinite values, but must be photon counts: replace them first.")
-    if photons.numel() and float(photons.max()) >= 2**24:
-        raise ValueError(f"counts reach {float(photons.max()):g}, but must be below 2²⁴: split parts of the exposure.")
-    if photons.numel() and (float(photons.min()) < 0 or bool((photons != photons.round()).any())):
-        strange = photons[(photons < 0) | (photons != photons.round())][0]
-        raise ValueError(
-            f"counts has a value of {float(strange):g}, but must be whole numbers of photons from 0 up: "
-            f"turn a camera image into electrons, Camera.to_electrons(adu).round().clamp(min=0), which then "
-            f"splits approximately."
-        )
+    photons = checked_photons(counts)
     probability = torch.full_like(photons, fraction)
     left = torch.binomial(photons, probability, generator=generator(rng, photons.device))
     return left, photons - left
+
+
+def checked_photons(counts: torch.Tensor, *, name: str = "counts") -> torch.Tensor:
+    """Return counts as float32, or raise the error of `split_photons` that calls them by `name`."""
+    if not isinstance(counts, torch.Tensor):
+        raise TypeError(
+            f"{name} is a {type(counts).__name__}, but must be a tensor: torch.as_tensor({name}) makes one."
+        )
+    photons = counts.float()
+    if not bool(torch.isfinite(photons).all()):
+        raise ValueError(f"{name} has NaN or infinite values, but must be photon counts: replace them first.")
+    if photons.numel() and float(photons.max()) >= 2**24:
+        raise ValueError(f"{name} reach {float(photons.max()):g}, but must be below 2²⁴: split parts of the exposure.")
+    if photons.numel() and (float(photons.min()) < 0 or bool((photons != photons.round()).any())):
+        strange = photons[(photons < 0) | (photons != photons.round())][0]
+        raise ValueError(
+            f"{name} has a value of {float(strange):g}, but must be whole numbers of photons from 0 up: "
+            f"turn a camera image into electrons, Camera.to_electrons(adu).round().clamp(min=0), which then "
+            f"splits approximately."
+        )
+    return photons

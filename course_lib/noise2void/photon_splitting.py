@@ -102,7 +102,8 @@ class _Splitting:
 
     def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         seen, target, kept = batch
-        return (kept * (network(seen) - target).square()).flatten(1).mean(1)
+        squares: torch.Tensor = kept * (network(seen) - target).square()
+        return squares.flatten(1).mean(1)
 
 
 def train_photon_splitting(
