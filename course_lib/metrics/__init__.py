@@ -2,6 +2,7 @@
 
 from course_lib.metrics.autocorrelation import autocorrelation
 from course_lib.metrics.fourier_ring_correlation import RingCorrelation, fourier_ring_correlation
+from course_lib.metrics.held_out_photons import HeldOutError, held_out_difference, held_out_error
 from course_lib.metrics.normalized_squared_error import normalized_squared_error
 from course_lib.metrics.nrmse import nrmse
 from course_lib.metrics.psnr import psnr
@@ -10,9 +11,12 @@ from course_lib.metrics.ssim import ssim
 from course_lib.metrics.unbiased_mse import unbiased_mse
 
 __all__ = [
+    "HeldOutError",
     "RingCorrelation",
     "autocorrelation",
     "fourier_ring_correlation",
+    "held_out_difference",
+    "held_out_error",
     "normalized_squared_error",
     "nrmse",
     "psnr",
