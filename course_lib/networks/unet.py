@@ -151,6 +151,9 @@ class UNet(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         if config.learns == "the change":
             nn.init.zeros_(self.last.weight)
+        # convolutions are faster where the channels of a pixel lie side by side
+        layout = torch.channels_last if config.dimensions == 2 else torch.channels_last_3d
+        self.to(memory_format=layout)  # type: ignore[call-overload]
 
     def _block(self, before: int, between: int, after: int) -> nn.Sequential:
         convolution: Any = nn.Conv2d if self.config.dimensions == 2 else nn.Conv3d
@@ -180,11 +183,9 @@ class UNet(nn.Module):
             features = _halved(features, self._halving(level), pooling=self.config.pooling)
         features = self.bottom(features)
         for level in reversed(range(self.config.depth)):
-            larger = [side * step for side, step in zip(features.shape[2:], self._halving(level), strict=True)]
-            features = functional.interpolate(features, size=larger, mode="nearest")
-            if level > 0 or self.config.skips == "all":
-                features = torch.cat((features, seen[level]), dim=1)
-            features = self.up[level](features)
+            joined = seen[level] if level > 0 or self.config.skips == "all" else None
+            rising: Any = self.up[level]
+            features = rising[1:](_refined(features, joined, rising[0], self._halving(level)))
         with _in_full_precision(image.device.type):  # bright pixels need more digits than 16 bits have
             output: torch.Tensor = self.last(features.float() if features.dtype == torch.bfloat16 else features)
         values, errors = output.tensor_split([self.config.out_channels], dim=1)
@@ -218,6 +219,32 @@ class UNet(nn.Module):
 def _in_full_precision(device_type: str) -> AbstractContextManager[Any]:
     """Switch autocast off where it is on; elsewhere change nothing, because ONNX knows no such context."""
     return torch.autocast(device_type, enabled=False) if torch.is_autocast_enabled(device_type) else nullcontext()
+
+
+def _refined(
+    coarse: torch.Tensor, joined: torch.Tensor | None, convolution: nn.Conv2d | nn.Conv3d, steps: tuple[int, ...]
+) -> torch.Tensor:
+    """Return the convolution of coarse features, each pixel repeated along the axes of step 2, with those joined to it.
+
+    Repeated pixels are equal, so that the weights which fall on the same one can be added before: of 3 × 3 products, 2
+    × 2 are left. This is a transposed convolution; neither the repeated features nor the joined ones are ever stored.
+    """
+    flat = len(steps) == 2
+    kernel = convolution.weight[:, : coarse.shape[1]]
+    for axis, step in enumerate(steps, start=2):
+        if step == 2:
+            none = torch.zeros_like(kernel.narrow(axis, 0, 1))
+            kernel = torch.cat((none, kernel), dim=axis) + torch.cat((kernel, none), dim=axis)
+    kernel = kernel.flip(*range(2, kernel.ndim)).transpose(0, 1)
+    transposed: Any = functional.conv_transpose2d if flat else functional.conv_transpose3d
+    refined: torch.Tensor
+    if joined is None:
+        refined = transposed(coarse, kernel, convolution.bias, stride=steps, padding=1)
+        return refined
+    plain: Any = functional.conv2d if flat else functional.conv3d
+    own: torch.Tensor = plain(joined, convolution.weight[:, coarse.shape[1] :], convolution.bias, padding=1)
+    refined = own + transposed(coarse, kernel, stride=steps, padding=1)
+    return refined
 
 
 def _halved(features: torch.Tensor, steps: tuple[int, ...], *, pooling: str) -> torch.Tensor:

@@ -169,7 +169,7 @@ class _BlindSpot:
 
     def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         seen, centers, values = batch
-        guessed = network(seen).flatten(2).gather(2, centers)
+        guessed: torch.Tensor = network(seen).flatten(2).gather(2, centers)
         return (guessed - values).square().flatten(1).mean(1)
 
 

@@ -2,8 +2,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
 
 from course_lib.networks import UNet, UNetConfig
+from course_lib.networks.unet import _refined
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -143,3 +146,26 @@ def test_a_wrong_image_gets_a_clear_error(shape: tuple[int, ...], says: str) -> 
 def test_a_change_needs_something_to_be_added_to() -> None:
     with pytest.raises(ValueError, match="2 channels go in and 1 come out"):
         UNetConfig(in_channels=2, learns="the change")
+
+
+@given(
+    flat=st.booleans(),
+    first_step=st.sampled_from((1, 2)),
+    joins=st.booleans(),
+    sides=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
+)
+@settings(max_examples=40)
+def test_repeated_pixels_are_convolved_as_if_they_were_stored(
+    flat: bool, first_step: int, joins: bool, sides: tuple[int, int, int]
+) -> None:
+    steps = (2, 2) if flat else (first_step, 2, 2)
+    draw = torch.Generator().manual_seed(0)
+    coarse = torch.randn((2, 3, *sides[-len(steps) :]), generator=draw, dtype=torch.float64)
+    fine = [side * step for side, step in zip(sides[-len(steps) :], steps, strict=True)]
+    joined = torch.randn((2, 4, *fine), generator=draw, dtype=torch.float64) if joins else None
+    layer = nn.Conv2d if flat else nn.Conv3d
+    convolution = layer(3 + 4 * joins, 5, kernel_size=3, padding=1, dtype=torch.float64)
+    repeated = functional.interpolate(coarse, size=fine, mode="nearest")
+    expected = convolution(repeated if joined is None else torch.cat((repeated, joined), dim=1))
+    found = _refined(coarse, joined, convolution, steps)
+    assert float((found - expected).detach().abs().max()) < 1e-12

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import metrics, samples
+from course_lib import samples
 from course_lib.networks import TrainingConfig, UNet
 from course_lib.networks.training import EpochRecord
 from course_lib.noise2void import Config, draw_mask, train
@@ -93,9 +93,7 @@ def test_noise_along_rows_is_learned_unless_its_neighbours_are_hidden() -> None:
     for extent in (0, 3):
         config = Config(mask_extent_x=extent, **SMALL)
         restored = train(noisy, config, steps, rng=0, device="cpu", progress=False).predict(noisy, device="cpu")
-        correlation = metrics.autocorrelation(restored - truth, max_lag=1)
         left[extent] = float((restored - truth).square().mean())
-        assert correlation.shape[-1] == 3
     assert left[3] < 0.7 * left[0]
 
 
@@ -158,7 +156,7 @@ def test_masks_longer_one_way_are_not_turned() -> None:
         (torch.full((64, 64), 3.0), {}, "channel 0 of image 0 is 3 everywhere"),
         (torch.full((64, 64), math.nan), {}, "NaN or infinite"),
         ([], {}, "there is no image to learn from"),
-        (torch.rand(24, 24), {}, "too few"),
+        (torch.rand(24, 24), {}, "offers only"),
         (torch.rand(3, 64, 64), {"channels": 2}, "with 2 channel"),
         (torch.rand(1, 64, 64), {"dimensions": 3}, "1 plane, too few for a 3D network"),
         (torch.rand(128, 128), {"patch_side": 33}, "multiples of"),
