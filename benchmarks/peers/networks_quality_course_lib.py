@@ -23,7 +23,6 @@ def restored(arrays: Arrays, case: dict) -> list[np.ndarray]:
                 epochs=steps // case["steps_per_epoch"],
                 steps_per_epoch=case["steps_per_epoch"],
                 batch_size=case["batch"],
-                learning_rate=case["learning_rate"],
             ),
             rng=case["seed"],
             device="cpu",

@@ -3,10 +3,9 @@
     python networks_quality_LIBRARY.py CASE INPUT.npz OUTPUT.npz
 
 ``CASE`` is JSON: ``patch`` side, ``batch``, ``depth`` and ``base_channels`` of the network, ``seed``,
-``learning_rate`` (CAREamics keeps its own), ``steps_per_epoch``, and ``marks``, the numbers of steps after which the
-test images are restored, multiples of ``steps_per_epoch``. ``INPUT.npz`` holds ``image`` and ``target`` (N, Y, X), the
-name of the ``sample`` of each, and the images to restore, ``test`` (M, Y, X). ``OUTPUT.npz`` receives ``restored``,
-(marks, M, Y, X).
+``steps_per_epoch``, and ``marks``, the numbers of steps after which the test images are restored, multiples of
+``steps_per_epoch``. ``INPUT.npz`` holds ``image`` and ``target`` (N, Y, X), the name of the ``sample`` of each, and the
+images to restore, ``test`` (M, Y, X). ``OUTPUT.npz`` receives ``restored``, (marks, M, Y, X).
 """
 
 import json
