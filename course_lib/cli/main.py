@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from course_lib import __version__
-from course_lib.cli import deconvolve, export_model, inspect, predict, psf, simulate, train_care
+from course_lib.cli import deconvolve, denoise, export_model, inspect, predict, psf, simulate, train_care
 from course_lib.cli._messages import as_flags
 
 __all__ = ["main"]
 
-_COMMANDS = (inspect, psf, simulate, deconvolve, train_care, predict, export_model)
+_COMMANDS = (inspect, psf, simulate, deconvolve, denoise, train_care, predict, export_model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -221,7 +221,7 @@ def choose(
     if not usable:
         raise ValueError(
             f"of the methods {', '.join(methods)} none fits this image: "
-            f"{warnings[0] if warnings else 'all but gaussian and noise2void must know the noise of photons.'}"
+            f"{warnings[0] if warnings else 'all but gaussian and noise2void need photon counts.'}"
         )
     learned, judged = _parts(frames)
     referee: Referee
@@ -409,7 +409,7 @@ def _verdict(referee: Referee, tried: list[_Tried], warnings: tuple[str, ...]) -
         Judged(one.method, one.setting, referee.error(one.estimate), referee.difference(one.estimate, chosen.estimate))
         for one in (as_it_is, *tried)
     )
-    name = METHODS[chosen.method]
+    name = METHODS[chosen.method][0].upper() + METHODS[chosen.method][1:]
     others = [line for line in lines[1:] if line.method != chosen.method]
     if chosen is not best:
         reason = (

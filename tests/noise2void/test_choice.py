@@ -48,7 +48,7 @@ def test_the_filter_that_is_truly_best_is_chosen(scene: torch.Tensor) -> None:
     errors = {name: float((one.restore(image)[0] - scene).square().mean()) for name, one in alone.items()}
     assert choice.method == min(errors, key=lambda name: errors[name])
     assert errors[choice.method] < float((image[0] - scene).square().mean()) / 3
-    assert f"{choices.METHODS[choice.method]} is chosen: it has the least error" in choice.reason
+    assert f"{choices.METHODS[choice.method]} is chosen: it has the least error".lower() in choice.reason.lower()
     assert [line.method for line in choice.judged] == ["as it is", *CLASSICAL]
 
 
@@ -193,7 +193,7 @@ def test_of_a_film_several_frames_are_judged() -> None:
         (
             striped(),
             {"methods": ["nlm"], "noise": "unknown"},
-            "of the methods nlm none fits this image: all but gaussian and noise2void must know",
+            "of the methods nlm none fits this image: all but gaussian and noise2void need photon counts",
         ),
         (
             counts(smooth(48)),
