@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+RATIOS = ("times_course_lib", "_time_over_course_lib")
 
 
 def sources() -> list[str]:
@@ -37,17 +38,18 @@ def with_ratios(found: Any, ratio: list[float]) -> Any:
     if not isinstance(found, dict):
         return found
     return {
-        key: ratio if key == "times_course_lib" or key.startswith("faster_than_") else with_ratios(value, ratio)
+        key: ratio if key.startswith("faster_than_") or key.endswith(RATIOS) else with_ratios(value, ratio)
         for key, value in found.items()
     }
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Folder with the committed list of peers, and no results yet."""
-    requirements = tmp_path / "benchmarks" / "peers" / "requirements.txt"
-    requirements.parent.mkdir(parents=True)
-    requirements.write_text((ROOT / "benchmarks" / "peers" / "requirements.txt").read_text())
+    """Folder with the committed lists of peers, and no results yet."""
+    peers = tmp_path / "benchmarks" / "peers"
+    peers.mkdir(parents=True)
+    for path in (ROOT / "benchmarks" / "peers").glob("requirements*.txt"):
+        (peers / path.name).write_text(path.read_text())
     (tmp_path / "benchmarks" / "results").mkdir()
     return tmp_path
 
@@ -179,9 +181,58 @@ def test_errors_of_deconvolution_are_judged(repository: Path, monkeypatch: pytes
         assert line in page
 
 
+def test_speed_and_quality_of_networks_are_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = committed()
+    ours, *theirs = found["networks"]["rows"]
+    found["networks"]["case"]["batch"] = 16
+    found["networks"]["import_s"] = {"course_lib": [2.0, 2.4, 2.6], "careamics": [9.0, 9.0, 9.0]}
+    ours |= {"first_step_s": [0.4, 1.0, 1.2], "patches_per_s": [16.0, 16.0, 16.0], "training_memory_mb": [90.0] * 3}
+    for row in theirs:
+        row |= {"first_step_s": [0.8, 1.0, 1.0], "patches_per_s": [8.0, 8.0, 8.0], "training_memory_mb": [100.0] * 3}
+        row |= {"training_time_over_course_lib": [2.0, 2.0, 2.0], "prediction_time_over_course_lib": [1.5, 2.0, 2.5]}
+    quality = found["networks_quality"]
+    quality["marks"] = [10, 20, 40]
+    for task in quality["tasks"]:
+        for image in task["images"]:
+            image |= {"course_lib_minus_careamics_db": [0.1, 0.2, 0.3], "mean_difference_db": 0.2}
+        task["mean_psnr_db_of_each_seed"] = {
+            "course_lib": [{"10": 20.0, "20": 31.0, "40": 32.0}, {"10": 30.5, "20": 31.0, "40": 32.0}],
+            "careamics": [{"10": 20.0, "20": 28.0, "40": 30.0}] * 2,
+        }
+    worse = quality["tasks"][0]
+    worse["images"][0] |= {"course_lib_minus_careamics_db": [-0.3, -0.2, -0.1], "mean_difference_db": -0.2}
+    worse["images"][1] |= {"course_lib_minus_careamics_db": [-0.3, 0.2, 0.4], "mean_difference_db": 0.1}
+    worse["mean_psnr_db_of_each_seed"]["course_lib"] = [{"10": 20.0, "20": 29.0, "40": 29.5}] * 2
+    written(repository, found)
+    page = said(repository, monkeypatch).splitlines()
+    setting = theirs[-1]["setting"]
+    first, second = (image["image"] for image in worse["images"][:2])
+    for line in (
+        f"networks: training, careamics, {setting}: course_lib is faster, [2, 2, 2]",
+        f"networks: prediction, careamics, {setting}: course_lib is faster, [1.5, 2, 2.5]",
+        f"… FARTHER from it, {first}: [-0.3, -0.2, -0.1] dB",
+        f"… now nearer, now farther, {second}: [-0.3, 0.2, 0.4] dB",
+        f"CARE against careamics, {worse['task']}, {first}: 0.20 dB farther from the truth",
+        "real, training 1: CAREamics' quality after 40 steps takes us 20, ours after as many takes it more than 40",
+        f"our time to CAREamics' last quality over its time, {setting}: [0.127, inf, inf]",
+        "MISSED              training: times as fast as CAREamics as it comes ≥ 2.3: [2, 2, 2]",
+        f"reached             training: times as fast as CAREamics tuned, {setting} ≥ 1: [2, 2, 2]",
+        f"by the median only  prediction: times as fast as CAREamics, {setting} ≥ 2: [1.5, 2, 2.5]",
+        "MISSED              first step of training, s ≤ 0.6: [0.4, 1, 1.2]",
+        "by the median only  start of Python and import, s ≤ 2.5: [2, 2.4, 2.6]",
+        "reached             memory of training over that of CAREamics ≤ 1: [0.9, 0.9, 0.9]",
+        f"by the median only  CARE, {worse['task']}: dB above CAREamics, equally many patches ≥ 0: [-0.3, 0.2, 0.4]",
+        "reached             CARE, real: dB above CAREamics, equally many patches ≥ 0: [0.1, 0.2, 0.3]",
+        f"MISSED              time to CAREamics' last quality over its time, {setting} ≤ 0.25: [0.127, inf, inf]",
+        ".venv/bin/python -m benchmarks.networks_quality --peers .venv-careamics/bin/python",
+    ):
+        assert line in page
+
+
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "has no acquisition, camera, deconvolution, deconvolution_quality, live_latency, psf.json. "
+        "has no acquisition, camera, deconvolution, deconvolution_quality, live_latency, networks, networks_quality, "
+        "psf.json. "
         "This chapter needs the course's repository"
     )
     with pytest.raises(FileNotFoundError, match=message):
