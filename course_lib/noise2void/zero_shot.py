@@ -2,7 +2,7 @@ r"""Restore one image in seconds, with a small network that learns from it alone
 
 Neighbouring pixels show nearly the same signal with other noise. So an image :math:`y` gives two of half its size that
 make a pair as Noise2Noise needs it [1]_: of each block of two by two pixels, the mean of one diagonal, :math:`D_1 y`,
-and that of the other, :math:`D_2 y`. A network :math:`f` with two convolutions of three by three pixels learns the
+and that of the other, :math:`D_2 y`. A network :math:`f` with three convolutions of three by three pixels learns the
 noise of one from the other, and, so that what it learns holds at the full size, too, that it makes no difference
 whether an image is first restored or first halved:
 
@@ -14,6 +14,10 @@ whether an image is first restored or first halved:
 The noise must be independent from pixel to pixel, and the image sampled finely enough that neighbours are alike: detail
 of one pixel is taken for noise. Noise2Fast [2]_ makes its pairs from a checkerboard in much the same way, but trains a
 far larger network and watches when to stop, for several times the computation: this one fits a processor without a GPU.
+
+It sees seven pixels wide, and is no match for a network that learns longer and sees farther, nor for a Gaussian filter
+of the best width: on a frame of the hazelnut that is not shown anywhere, 36.5 dB against 37.6, of 30.1 before. (The two
+convolutions of the paper reached 36.0 there, in the same time.)
 
 References
 ----------
@@ -35,20 +39,20 @@ from course_lib.seeding import generator
 
 __all__ = ["zero_shot"]
 
-FEATURES, LEAST_SLOPE = 48, 0.2
+FEATURES, LEAST_SLOPE = 24, 0.2
 """Of the network: between its convolutions, and below 0."""
 CROP = 96
 """Most rows and columns that a step looks at, cut anew each time: large images take no longer than small ones."""
 LEARNING_RATE = 3e-3
 """The largest, of a one-cycle schedule."""
-BAND = 128
-"""Rows that are restored at once."""
+BAND, REACH = 128, 3
+"""Rows that are restored at once, and pixels that the network sees to each side."""
 
 
 def zero_shot(
     image: torch.Tensor,
     *,
-    steps: int = 400,
+    steps: int = 600,
     rng: int | torch.Generator | None,
     device: str | torch.device = "auto",
     progress: bool = True,
@@ -116,6 +120,8 @@ def _network(draws: torch.Generator) -> nn.Sequential:
         nn.LeakyReLU(LEAST_SLOPE),
         nn.Conv2d(FEATURES, FEATURES, 3, padding=1, padding_mode="replicate"),
         nn.LeakyReLU(LEAST_SLOPE),
+        nn.Conv2d(FEATURES, FEATURES, 3, padding=1, padding_mode="replicate"),
+        nn.LeakyReLU(LEAST_SLOPE),
         nn.Conv2d(FEATURES, 1, 1),
     )
     for layer in layers:
@@ -154,10 +160,10 @@ def _loss(network: nn.Module, noisy: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def _restored(network: nn.Module, noisy: torch.Tensor) -> torch.Tensor:
-    """Return the whole image restored, in bands of rows, with two more on both sides, as far as the network sees."""
+    """Return the whole image restored, in bands of rows, each with as many more on both sides as the network sees."""
     bands = []
     for first in range(0, noisy.shape[2], BAND):
-        above = min(first, 2)
-        band = noisy[:, :, first - above : first + BAND + 2]
+        above = min(first, REACH)
+        band = noisy[:, :, first - above : first + BAND + REACH]
         bands.append((band - network(band))[:, :, above : above + BAND])
     return torch.cat(bands, dim=2)
