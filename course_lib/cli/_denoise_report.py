@@ -203,7 +203,8 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
                 value_range=(-limit, limit),
                 color_map="RdBu_r",
             ),
-            "What was taken away. It should look like noise: outlines of the sample mean that detail was taken, too.",
+            "What was taken away. It should look like noise, which may be stronger where the image is bright. Lines "
+            "and areas of one colour mean that detail was taken, too.",
         ),
         _figure(
             plotting.autocorrelation(metrics.autocorrelation(residual, max_lag=LARGEST_LAG)),

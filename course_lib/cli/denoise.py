@@ -44,6 +44,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0 (default: each by itself)")
     parser.add_argument("--method", choices=("auto", *METHODS), default="auto", help="(default auto: the best)")
     parser.add_argument("--minutes", type=float, default=2.0, metavar="X", help="time for all of it (default 2)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="how long the network learns instead, so that a run can be repeated exactly",
+    )
     for name, meaning in CAMERA.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="X", help=meaning)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (default 0)")
@@ -103,6 +109,8 @@ def _check(given: Mapping[str, Any], path: Path, output: Path, page: Path) -> No
         raise ValueError(f"{page}, the report, exists: choose another output, or add --overwrite to replace it.")
     if not 0 < given["minutes"] < float("inf"):
         raise ValueError(f"--minutes is {given['minutes']:g}, but must be above 0: 2 suits an image of 512 × 512.")
+    if given["steps"] is not None and given["steps"] < 1:
+        raise ValueError(f"--steps is {given['steps']}, but must be at least 1: 600 suit many images.")
     if (given["gain_e_per_adu"] is None) != (given["offset_adu"] is None):
         raise ValueError("--gain-e-per-adu and --offset-adu belong together: give both, or neither.")
     if given["read_noise_e"] is not None and given["gain_e_per_adu"] is None:
@@ -123,6 +131,7 @@ def _restored(
             mask_extent=seen.mask_extent,
             methods=tuple(METHODS) if given["method"] == "auto" else (given["method"],),
             minutes=minutes,
+            steps=given["steps"],
             rng=given["seed"],
             device=device,
             tell=tell,

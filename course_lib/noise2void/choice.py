@@ -1,7 +1,7 @@
 r"""Which method for this image? Let a referee compare them, and take the simplest of the best.
 
-Filters that learn nothing are tuned first, which takes seconds. Where there is time, networks are trained: first each
-for a short while, then the better one for the time that is left. All see the same part of the data, and all are judged
+Filters that learn nothing are tuned first, which takes seconds. Then networks are trained, each equally long: which one
+leads after a few steps does not tell which one leads in the end. All see the same part of the data, and all are judged
 by the same other part (`course_lib.noise2void.referees`), so that their *differences* are known far more sharply than
 their errors.
 
@@ -11,7 +11,7 @@ is: it invents less, and can be told in one line of a paper. The order is that o
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,7 +49,7 @@ ONLY_COUNTS = ("tv", "nlm", "photon-splitting")
 
 SIGMAS_PX = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)
 STRENGTHS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.3, 1.7)
-WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
 
 JUDGED_SIDE = 512
 """Pixels: of larger images a part of this side is judged, of smaller ones as many frames as have as many pixels."""
@@ -57,13 +57,14 @@ MOST_LEARNED = 2**24
 """Pixels to learn from; of longer films, frames at equal distances are taken."""
 SMALLEST_LEARNED = 64
 """Pixels of a side below which nothing is learned."""
-HEAT = 0.2
-"""Share of the time to learn in which networks are compared before one goes on; without time for it, the first does."""
-TRIAL_STEPS = 4
+TRIAL_STEPS = (1, 4)
+"""Of the two short trainings that tell what a step and an epoch cost."""
+EPOCHS = 10
+"""Looks at the validation set."""
 FEWEST_STEPS = 100
-"""Steps below which a network has hardly learned anything."""
-VIEWS_SHARE = 0.15
-"""Share of the time that eight views may take at most; they gain about 0.15 dB."""
+"""Steps below which a network has hardly learned anything, and which of two is better says nothing of the end."""
+VIEWS_SHARE = 0.4
+"""Share of the time that eight views may take at most: they gain more than as many steps, 1 dB after 300 of these."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def choose(
     mask_extent: tuple[int, int] = (0, 0),
     methods: Collection[str] = tuple(METHODS),
     minutes: float = 2.0,
+    steps: int | None = None,
     rng: int | torch.Generator | None,
     device: str | torch.device = "auto",
     progress: bool = True,
@@ -182,7 +184,9 @@ def choose(
     methods : collection of str
         Keys of `METHODS` that may be chosen.
     minutes : float
-        Time for all of it, on this machine.
+        Time for all of it, on this machine. How long networks learn then differs from run to run.
+    steps : int, optional
+        How long the network learns instead, in ten equal epochs; the same seed then gives the same result.
     rng : int, torch.Generator or None
         Seed of all draws.
     device : str or torch.device
@@ -235,7 +239,9 @@ def choose(
     networks = [name for name in usable if name in LEARNED]
     if networks:
         school = _School(referee, noise, mask_extent, draws, device, progress, tell)
-        tried += school.learn(networks, clock, frames.numel())
+        for one in school.learn(networks, clock, frames.numel(), steps):
+            tell(f"{METHODS[one.method]}, {one.setting}: error {_shown(referee.error(one.estimate))} {referee.unit}")
+            tried.append(one)
         warnings += school.warnings
     return _verdict(referee, tried, tuple(warnings))
 
@@ -304,6 +310,40 @@ def _tuned(method: str, referee: Referee) -> _Tried:
     return best
 
 
+@dataclass(frozen=True)
+class _Cost:
+    """Seconds of a step, and of a look at the validation set."""
+
+    step: float
+    epoch: float
+
+    @classmethod
+    def of(cls, costs: Iterable["_Cost"]) -> "_Cost":
+        """Return the cost of several trainings together."""
+        given = list(costs)
+        return cls(sum(cost.step for cost in given), sum(cost.epoch for cost in given))
+
+    def seconds(self, steps: int) -> float:
+        """Return how long a training takes."""
+        return steps * self.step + min(EPOCHS, steps) * self.epoch
+
+    def steps(self, seconds: float) -> int:
+        """Return the steps for which there is time; at least one."""
+        return max(1, int((seconds - EPOCHS * self.epoch) / self.step))
+
+
+def _whole_epochs(steps: int) -> int:
+    """Return the steps of as many equal epochs as there can be.
+
+    Examples
+    --------
+    >>> _whole_epochs(607), _whole_epochs(7)
+    (600, 7)
+    """
+    epochs = max(1, min(EPOCHS, steps))
+    return steps // epochs * epochs
+
+
 @dataclass
 class _School:
     """Trains networks in the time there is."""
@@ -318,66 +358,62 @@ class _School:
     warnings: list[str] = field(default_factory=list)
     views: Literal[1, 8] = 1
 
-    def learn(self, methods: list[str], clock: _Clock, pixels: int) -> list[_Tried]:
-        """Compare `methods` for a short while, then train the best for what is left; return all of them."""
-        seconds, reserve = self._rates(methods, clock, pixels)
-        tried: list[_Tried] = []
-        steps = int(HEAT * (clock.left - reserve) / sum(seconds.values()))
-        if len(methods) > 1 and steps >= FEWEST_STEPS // 2:
-            self.tell(
-                f"{' and '.join(METHODS[name] for name in methods)} learn for {steps} steps each, about "
-                f"{steps * sum(seconds.values()):.0f} s"
-            )
-            tried = [self._trained(name, steps) for name in methods]
-            first = tried[0].estimate
-            tried.sort(key=lambda one: self.referee.difference(one.estimate, first).value)
-        winner = tried[0].method if tried else methods[0]
-        if tried:
-            seconds[winner] = _seconds_per_step(tried[0].history, steps)
-        steps = max(1, int((clock.left - reserve) / seconds[winner]))
-        self.tell(f"{METHODS[winner]} learns for {steps} steps, about {steps * seconds[winner]:.0f} s")
-        if steps < FEWEST_STEPS:
-            self.warnings.append(
-                f"there was time for {steps} steps of {METHODS[winner]} only, too few to learn much: give it more "
-                f"minutes."
-            )
-        final = self._trained(winner, steps)
-        return [final, *(one for one in tried if one.method != winner)]
-
-    def _rates(self, methods: list[str], clock: _Clock, pixels: int) -> tuple[dict[str, float], float]:
-        """Return the seconds that a step of each takes, and those that restoring and judging will take in the end."""
-        seconds = {}
+    def learn(self, methods: list[str], clock: _Clock, pixels: int, steps: int | None) -> Iterator[_Tried]:
+        """Train each of `methods` equally long, or the first alone where the time is too short for all."""
+        costs = {name: _Cost(0.0, 0.0) for name in methods}
+        if steps is None:
+            costs, reserve = self._measured(methods, clock, pixels)
+            steps = _Cost.of(costs.values()).steps(clock.left - reserve)
+            if steps < FEWEST_STEPS:
+                methods = methods[:1]
+                steps = costs[methods[0]].steps(clock.left - reserve)
+            if steps < FEWEST_STEPS:
+                self.warnings.append(
+                    f"there was time for {steps} steps of {METHODS[methods[0]]} only, too few to learn much: give it "
+                    f"more minutes."
+                )
+        else:
+            self.views = 8 if self._is_turned else 1
+        steps = _whole_epochs(steps)
         for name in methods:
-            model = self._model(name, TRIAL_STEPS, progress=False)
-            seconds[name] = _seconds_per_step(model.history, TRIAL_STEPS)
+            seconds = costs[name].seconds(steps)
+            self.tell(f"{METHODS[name]} learns for {steps} steps{f', about {seconds:.0f} s' if seconds else ''}")
+            yield self._trained(name, steps)
+
+    @property
+    def _is_turned(self) -> bool:
+        """Whether an image may be shown turned; not to a network that learned noise along one axis."""
+        return self.mask_extent[0] == self.mask_extent[1]
+
+    def _measured(self, methods: list[str], clock: _Clock, pixels: int) -> tuple[dict[str, _Cost], float]:
+        """Return what each training costs, and the seconds that restoring and judging will take in the end."""
+        costs = {}
+        for name in methods:
+            short, long = (self._model(name, count, epochs=2, progress=False) for count in TRIAL_STEPS)
+            costs[name] = _cost(short.history, long.history)
         begun = time.monotonic()
-        self.referee.estimate(_predictor(model, views=1, device=self.device))
+        self.referee.estimate(_predictor(long, views=1, device=self.device))
         judging = time.monotonic() - begun
-        predicting = judging * (1 + (len(methods) if len(methods) > 1 else 0) + pixels / self.referee.pixels)
-        if self.mask_extent[0] == self.mask_extent[1] and VIEWS_SHARE * clock.left > 8 * predicting:
-            self.views = 8  # a network that learned noise along one axis must not see it along the other
-        return seconds, self.views * predicting
+        predicting = judging * (len(methods) + pixels / self.referee.pixels)
+        if self._is_turned and VIEWS_SHARE * clock.left > 8 * predicting:
+            self.views = 8
+        return costs, self.views * predicting
 
     def _trained(self, method: str, steps: int) -> _Tried:
-        model = self._model(method, steps, progress=self.progress)
+        model = self._model(method, steps // min(EPOCHS, steps), epochs=min(EPOCHS, steps), progress=self.progress)
         restore = _predictor(model, views=self.views, device=self.device)
         estimate = self.referee.estimate(restore)
         shown = 1 - SHARE_HELD_OUT if self.noise == "photons" else 1.0
         return _Tried(method, f"{steps} steps", lambda frames: restore(frames * shown) / shown, estimate, model.history)
 
-    def _model(self, method: str, steps: int, *, progress: bool) -> Model:
+    def _model(self, method: str, steps_per_epoch: int, *, epochs: int, progress: bool) -> Model:
         shown = self.referee.shown
         side = 64 if max(shown.shape[-2:]) >= 128 else 32
-        epochs = max(1, min(10, steps // 20))
-        length = TrainingConfig(epochs=epochs, steps_per_epoch=max(1, steps // epochs))
+        length = TrainingConfig(epochs=epochs, steps_per_epoch=steps_per_epoch)
         if method == "photon-splitting":
+            splitting = SplittingConfig(patch_side=side)
             return train_photon_splitting(
-                shown,
-                SplittingConfig(patch_side=side),
-                length,
-                rng=self.draws,
-                device=self.device,
-                progress=progress,
+                shown, splitting, length, rng=self.draws, device=self.device, progress=progress
             )
         down, right = self.mask_extent
         config = Config(
@@ -389,8 +425,20 @@ class _School:
         return train(shown, config, length, rng=self.draws, device=self.device, progress=progress)
 
 
-def _seconds_per_step(history: tuple[EpochRecord, ...], steps: int) -> float:
-    return sum(record.seconds for record in history) / steps
+def _cost(short: tuple[EpochRecord, ...], long: tuple[EpochRecord, ...]) -> _Cost:
+    """Return what a training costs, from the fastest epochs of two lengths.
+
+    Examples
+    --------
+    >>> def epoch(seconds):
+    ...     return EpochRecord(epoch=1, training_loss=0.0, validation_loss=0.0, learning_rate=0.0, seconds=seconds)
+    >>> _cost((epoch(3.0), epoch(1.5)), (epoch(3.0), epoch(3.1)))
+    _Cost(step=0.5, epoch=1.0)
+    """
+    fast, slow = (min(record.seconds for record in history) for history in (short, long))
+    few, many = TRIAL_STEPS
+    step = max((slow - fast) / (many - few), slow / (2 * many))
+    return _Cost(step, max(0.0, fast - few * step))
 
 
 def _predictor(model: Model, *, views: Literal[1, 8], device: str | torch.device) -> Restore:

@@ -101,15 +101,14 @@ def test_all_methods_compete_and_the_reason_is_told(
     small = {"base_channels": 8, "depth": 1}
     monkeypatch.setattr(choice, "Config", functools.partial(Config, **small))
     monkeypatch.setattr(choice, "SplittingConfig", functools.partial(SplittingConfig, **small))
-    monkeypatch.setattr(choice.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(choice, "_seconds_per_step", lambda history, steps: 0.1)
-    monkeypatch.setattr(choice, "FEWEST_STEPS", 20)
-    assert run(written(counted(scene(128, 128))), "--minutes", "0.1", "--device", "cpu") == 0
+    assert run(written(counted(scene(128, 128))), "--steps", "20", "--device", "cpu") == 0
     told = capsys.readouterr()
-    assert "photon splitting and Noise2Void learn for 12 steps each, about 2 s" not in told.err
-    assert "learns for 60 steps, about 6 s" in told.err
+    assert "photon splitting learns for 20 steps" in told.err
+    assert "Noise2Void learns for 20 steps" in told.err
     assert re.search(r"is chosen: .*photons²", told.out)
-    assert _Page("cells_denoised.html").rows == 6  # no time for both networks
+    page = _Page("cells_denoised.html")
+    assert page.rows == 7
+    assert "The loss of the network." in page.text or re.search(r"(blur|means|variation) is chosen", page.text)
 
 
 def test_a_camera_is_calibrated_by_its_image_and_the_result_is_in_its_unit(
@@ -239,6 +238,7 @@ def test_detail_that_was_taken_is_found_in_the_residual(
         (torch.ones(64, 64), (), "the image is 1 everywhere: there is no noise to remove"),
         (counted(scene(64, 64))[:8, :8], (), "the image has 8 × 8 pixels, but at least 16 × 16 are needed"),
         (counted(scene(64, 64)), ("--minutes", "0"), "--minutes is 0, but must be above 0"),
+        (counted(scene(64, 64)), ("--steps", "0"), "--steps is 0, but must be at least 1"),
         (counted(scene(64, 64)), ("--gain-e-per-adu", "2"), "--gain-e-per-adu and --offset-adu belong together"),
         (counted(scene(64, 64)), ("--read-noise-e", "2"), "--read-noise-e needs --gain-e-per-adu and --offset-adu"),
         (counted(scene(64, 64)), ("-o", "cells.tif"), "cells.tif is the image itself"),
