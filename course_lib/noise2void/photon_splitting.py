@@ -48,6 +48,11 @@ Batch = tuple[torch.Tensor, ...]
 class SplittingConfig(PatchSettings):
     """How many photons are shown, and to which network.
 
+    Notes
+    -----
+    The least share was chosen on the third frame of the hazelnut, in one short training each (200 steps of 8 patches,
+    16 features, one seed): 35.2 dB for 0.5, 34.8 for 0.2 and 34.9 for 0.8, which is a hint rather than a proof.
+
     Examples
     --------
     >>> SplittingConfig(least_share=0.2).patch_shape
