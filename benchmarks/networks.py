@@ -10,7 +10,8 @@ mark the end of each step of the optimizer by the same hook of torch.
 
 "first step" is the time from the call to the end of the first step; the rate is that of the steps after the tenth of
 the first epoch, so that neither setting up nor validation counts. A prediction is one image of 2048 × 2048, all of a
-second call. The memory is what training adds to libraries and images at its peak.
+second call. The memory is what training adds to libraries and images at its peak. There are so many images that one
+epoch of CAREamics, which goes once through their patches, has all the steps that are counted, each of a whole batch.
 """
 
 import argparse
@@ -33,7 +34,7 @@ CONTESTANTS = {
     "course_lib": ("as it comes", "float32") if HALF else ("as it comes",),
     "careamics": ("as it comes", "channels_last", *(("bf16", "bf16 and channels_last") if HALF else ())),
 }
-IMAGES, SIDE, LARGE_SIDE, PEAK_PHOTONS = 4, 512, 2048, 20.0
+IMAGES, SIDE, LARGE_SIDE, PEAK_PHOTONS = 14, 512, 2048, 20.0
 IMPORTS = {"course_lib": "import course_lib.care", "careamics": "from careamics import CAREamist"}
 PEERS = Path(__file__).parent / "peers"
 
