@@ -176,8 +176,7 @@ def _with_structure(found: Look, frames: torch.Tensor, frame: torch.Tensor) -> L
     down, right = proposed_extent(structure)
     warning = (
         f"the noise is structured: {evidence}, so that a method can tell the noise of a pixel from its neighbours. "
-        f"Only hidden pixels can judge, and Noise2Void hides {down} pixels above and below and {right} on both sides "
-        f"with each."
+        f"Only hidden pixels can judge; with each are hidden {down} above and below it, and {right} on both sides."
     )
     return Look(
         frames=frames,

@@ -180,7 +180,7 @@ def test_structured_noise_is_said_with_its_evidence_and_pixels_are_hidden(
     assert re.search(
         r"the noise is structured: ρ is \+0\.6\d to the pixel below and .0\.0\d to that on the right", told
     )
-    assert "Noise2Void hides 2 pixels above and below and 0 on both sides" in told
+    assert "with each are hidden 2 above and below it, and 0 on both sides" in told
     page = _Page("cells_denoised.html")
     assert "grey levels², noise included" in page.text
     assert "the noise is structured" in page.text
