@@ -47,7 +47,7 @@ class Config(Parameters):
     (0, 4)
     >>> Config(neighborhood_radius=0)
     Traceback (most recent call last):
-    course_lib.parameters.ParameterError: neighborhood_radius is 0, but must be from 1 to 32 pixels: farthest ...
+    course_lib.parameters.ParameterError: neighborhood_radius is 0 pixels, but must be from 1 to 32 pixels: ...
     """
 
     variant: str = parameter(
