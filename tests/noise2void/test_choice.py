@@ -105,7 +105,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 def test_networks_share_the_time_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 11 s, 1 s are 10 looks at the validation set of each; the rest are 50 steps of each."""
-    monkeypatch.setattr(choices, "FEWEST_STEPS", 20)
+    monkeypatch.setattr(choices, "STEPS_FOR_ALL", 50)
     told: list[str] = []
     image = counts(steps())
     choice = choose(image, noise="photons", minutes=11.1 / 60, rng=0, device="cpu", progress=False, tell=told.append)
@@ -144,7 +144,9 @@ def test_with_a_number_of_steps_a_choice_is_exact_to_repeat() -> None:
 @pytest.mark.usefixtures("quick")
 def test_without_time_for_both_the_first_learns_and_the_reader_is_told() -> None:
     image = counts(steps())
-    choice = choose(image, noise="photons", minutes=0.031, rng=0, device="cpu", progress=False)
+    told: list[str] = []
+    choice = choose(image, noise="photons", minutes=0.031, rng=0, device="cpu", progress=False, tell=told.append)
+    assert "there is no time for Noise2Void, too: photon splitting learns alone" in told
     assert choice.warnings == (
         "there was time for 13 steps of photon splitting only, too few to learn much: give it more minutes.",
     )
