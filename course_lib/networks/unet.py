@@ -139,7 +139,8 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(self._block(before[k], features[k], features[k]) for k in range(config.depth))
         self.bottom = self._block(before[config.depth], features[-1], features[-2])
         self.up = nn.ModuleList(
-            self._block(features[k] + skipped[k], features[k], features[max(k - 1, 0)]) for k in range(config.depth)
+            _Rising(self._block(features[k] + skipped[k], features[k], features[max(k - 1, 0)]), self._halving(k))
+            for k in range(config.depth)
         )
         convolution = nn.Conv2d if config.dimensions == 2 else nn.Conv3d
         outputs = config.out_channels * (2 if config.gives == "values and errors" else 1)
@@ -184,8 +185,7 @@ class UNet(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(self.config.depth)):
             joined = seen[level] if level > 0 or self.config.skips == "all" else None
-            rising: Any = self.up[level]
-            features = rising[1:](_refined(features, joined, rising[0], self._halving(level)))
+            features = self.up[level](features, joined)
         with _in_full_precision(image.device.type):  # bright pixels need more digits than 16 bits have
             output: torch.Tensor = self.last(features.float() if features.dtype == torch.bfloat16 else features)
         values, errors = output.tensor_split([self.config.out_channels], dim=1)
@@ -219,6 +219,21 @@ class UNet(nn.Module):
 def _in_full_precision(device_type: str) -> AbstractContextManager[Any]:
     """Switch autocast off where it is on; elsewhere change nothing, because ONNX knows no such context."""
     return torch.autocast(device_type, enabled=False) if torch.is_autocast_enabled(device_type) else nullcontext()
+
+
+class _Rising(nn.Sequential):
+    """A block that sees coarse features, each pixel repeated, and what is joined to them on the finer grid."""
+
+    def __init__(self, layers: nn.Sequential, steps: tuple[int, ...]) -> None:
+        super().__init__(*layers)
+        self.steps = steps
+
+    def forward(self, coarse: torch.Tensor, joined: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
+        convolution, *others = self
+        features = _refined(coarse, joined, convolution, self.steps)  # type: ignore[arg-type]
+        for layer in others:
+            features = layer(features)
+        return features
 
 
 def _refined(
