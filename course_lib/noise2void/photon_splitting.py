@@ -129,7 +129,7 @@ def train_photon_splitting(
     counts : torch.Tensor or sequence of torch.Tensor
         Photon counts of any dtype, (..., [Z,] Y, X), of several channels (..., C, [Z,] Y, X). Leading axes, such as
         time, are further examples of the same field. Of five images or more, whole ones are kept apart for validation;
-        of fewer, one end. How to turn a camera image into counts: see `course_lib.noise.split_photons`.
+        of fewer, a band. How to turn a camera image into counts: see `course_lib.noise.split_photons`.
     config : SplittingConfig, optional
         How many photons are shown, and to which network.
     training : TrainingConfig, optional

@@ -112,7 +112,7 @@ def train_noise2noise(
     ----------
     frames : torch.Tensor or sequence of torch.Tensor
         Noisy frames of one scene, (T, [C,] [Z,] Y, X), in register and of equal brightness, or such for several scenes,
-        of one T, at least 2. Of five scenes or more, whole ones are kept apart for validation; of fewer, one end. That
+        of one T, at least 2. Of five scenes or more, whole ones are kept apart for validation; of fewer, a band. That
         nothing moves between the frames is not checked: see above.
     config : Noise2NoiseConfig, optional
         Which patches are shown, and to which network.

@@ -190,7 +190,7 @@ def train(
     ----------
     images : torch.Tensor or sequence of torch.Tensor
         Noisy images, (..., [Z,] Y, X), of several channels (..., C, [Z,] Y, X). Leading axes, such as time, are further
-        examples of the same field. Of five images or more, whole ones are kept apart for validation; of fewer, one end.
+        examples of the same field. Of five images or more, whole ones are kept apart for validation; of fewer, a band.
     config : Config, optional
         What is hidden, and from which network. Noise that correlates between neighbours must be hidden with them:
         `course_lib.noise.detect_structure` tells how far it reaches.
