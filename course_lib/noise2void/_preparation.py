@@ -1,7 +1,8 @@
 """From the reader's images to a network, its normalization and its patches: the same for all that learns from noise."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,7 +10,18 @@ import torch
 from course_lib.axes import check_spatial
 from course_lib.images import Normalization, PercentileNormalization
 from course_lib.images.journal import fingerprint
-from course_lib.networks import Model, Patches, Region, UNet, UNetConfig, split_regions
+from course_lib.networks import (
+    EpochRecord,
+    Model,
+    Patches,
+    Region,
+    Task,
+    TrainingConfig,
+    UNet,
+    UNetConfig,
+    fit,
+    split_regions,
+)
 
 __all__ = ["Prepared", "frames_of", "prepare"]
 
@@ -76,6 +88,32 @@ class Prepared:
         """Return images (N, C, [Z,] Y, X) as the network sees them."""
         channels = zip(images.unbind(1), self.model.input_normalization, strict=True)
         return torch.stack([one.apply(channel) for channel, one in channels], dim=1)
+
+    def taught(
+        self,
+        task: Task,
+        training: TrainingConfig,
+        *,
+        rng: torch.Generator,
+        device: torch.device,
+        state_path: str | os.PathLike[str] | None,
+        on_epoch: Callable[[EpochRecord], None] | None,
+        progress: bool,
+    ) -> Model:
+        """Return the model, trained for `task`, on the CPU: see `course_lib.networks.fit`."""
+        history = fit(
+            self.model.network,
+            task,
+            training,
+            rng=rng,
+            device=device,
+            state_path=state_path,
+            settings=self.settings,
+            on_epoch=on_epoch,
+            progress=progress,
+        )
+        self.model.network.cpu()
+        return replace(self.model, history=history)
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""Patches and network of what learns from noisy images without hiding a pixel."""
+"""Patches and network of all that learns from noisy images alone."""
 
 from course_lib.networks import UNetConfig
 from course_lib.parameters import Parameters, parameter
@@ -7,7 +7,7 @@ __all__ = ["PatchSettings"]
 
 
 class PatchSettings(Parameters):
-    """What photon splitting and Noise2Noise have in common."""
+    """What Noise2Void, photon splitting and Noise2Noise have in common."""
 
     dimensions: int = parameter(default=2, meaning="axes of an image, 2 for Y X, 3 for Z Y X", minimum=2, maximum=3)
     channels: int = parameter(default=1, meaning="channels, which the network sees together", minimum=1)

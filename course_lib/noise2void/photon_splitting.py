@@ -28,12 +28,12 @@ References
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import torch
 from torch import nn
 
-from course_lib.networks import EpochRecord, Model, TrainingConfig, fit, random_views, shared_generator
+from course_lib.networks import EpochRecord, Model, TrainingConfig, random_views, shared_generator
 from course_lib.networks.processes import own_device
 from course_lib.noise.splitting import checked_photons
 from course_lib.noise2void._preparation import Prepared, frames_of, prepare
@@ -189,17 +189,12 @@ def train_photon_splitting(
         rng=draws,
         device=where,
     )
-    model = prepared.model
-    history = fit(
-        model.network,
+    return prepared.taught(
         _Splitting(prepared, config),
         training,
         rng=draws,
         device=where,
         state_path=state_path,
-        settings=prepared.settings,
         on_epoch=on_epoch,
         progress=progress,
     )
-    model.network.cpu()
-    return replace(model, history=history)

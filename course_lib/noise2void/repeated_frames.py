@@ -27,7 +27,7 @@ from dataclasses import asdict, replace
 import torch
 from torch import nn
 
-from course_lib.networks import EpochRecord, Model, Patches, TrainingConfig, fit, random_views, shared_generator
+from course_lib.networks import EpochRecord, Model, Patches, TrainingConfig, random_views, shared_generator
 from course_lib.networks.processes import own_device
 from course_lib.noise2void._preparation import Prepared, frames_of, prepare
 from course_lib.noise2void._settings import PatchSettings
@@ -174,17 +174,12 @@ def train_noise2noise(
         rng=draws,
         device=where,
     )
-    model = prepared.model
-    history = fit(
-        model.network,
+    return prepared.taught(
         _Repeats(prepared, config.views, repeats=repeats),
         training,
         rng=draws,
         device=where,
         state_path=state_path,
-        settings=prepared.settings,
         on_epoch=on_epoch,
         progress=progress,
     )
-    model.network.cpu()
-    return replace(model, history=history)

@@ -22,23 +22,24 @@ References
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import torch
 from torch import nn
 
-from course_lib.networks import EpochRecord, Model, TrainingConfig, UNetConfig, fit, random_views, shared_generator
+from course_lib.networks import EpochRecord, Model, TrainingConfig, UNetConfig, random_views, shared_generator
 from course_lib.networks.processes import own_device
 from course_lib.noise2void._preparation import Prepared, frames_of, prepare
+from course_lib.noise2void._settings import PatchSettings
 from course_lib.noise2void.masking import Mask, draw_mask
-from course_lib.parameters import Parameters, parameter
+from course_lib.parameters import parameter
 
 __all__ = ["Config", "train"]
 
 Batch = tuple[torch.Tensor, ...]
 
 
-class Config(Parameters):
+class Config(PatchSettings):
     """What is hidden, and from which network.
 
     Examples
@@ -55,8 +56,6 @@ class Config(Parameters):
         meaning="N2V2 replaces by the median, blurs before it halves the grid, and joins no finest level",
         choices=("noise2void", "noise2void2"),
     )
-    dimensions: int = parameter(default=2, meaning="axes of an image, 2 for Y X, 3 for Z Y X", minimum=2, maximum=3)
-    channels: int = parameter(default=1, meaning="channels, which the network sees together", minimum=1)
     masks: str = parameter(
         default="independent",
         meaning="whether each channel hides pixels of its own, or all hide the same: where their noise is shared",
@@ -75,19 +74,11 @@ class Config(Parameters):
         default=0, meaning="pixels above and below that are hidden, too", unit="pixels", minimum=0
     )
     mask_extent_z: int = parameter(default=0, meaning="planes on both sides that are hidden, too", minimum=0)
-    patch_side: int = parameter(default=64, meaning="rows and columns of a patch", unit="pixels", minimum=8)
-    patch_planes: int = parameter(default=8, meaning="planes of a patch of a stack", minimum=2)
-    depth: int = parameter(default=2, meaning="how often the network halves the grid", minimum=1, maximum=6)
-    base_channels: int = parameter(default=32, meaning="features on the finest grid", minimum=1)
-    planes_halved: int = parameter(default=2, meaning="how often, at most, the planes are halved, too", minimum=0)
     views: str = parameter(
         default="turned",
         meaning="sides from which patches are shown: also turned by quarters, unless the mask is longer one way than "
         "the other; only mirrored; or as they are",
         choices=("turned", "mirrored", "as they are"),
-    )
-    validation_share: float = parameter(
-        default=0.1, meaning="of the images, or of each image, that is kept apart", minimum=0.01, maximum=0.5
     )
 
     def __post_init__(self) -> None:
@@ -107,24 +98,11 @@ class Config(Parameters):
         return (self.mask_extent_z, self.mask_extent_y, self.mask_extent_x)[-self.dimensions :]
 
     @property
-    def patch_shape(self) -> tuple[int, ...]:
-        """Sides of a patch, ([z,] y, x)."""
-        return (self.patch_planes, self.patch_side, self.patch_side)[-self.dimensions :]
-
-    @property
     def network(self) -> UNetConfig:
         """The network that belongs to the variant."""
-        improved = self.variant == "noise2void2"
-        return UNetConfig(
-            dimensions=self.dimensions,
-            in_channels=self.channels,
-            out_channels=self.channels,
-            depth=self.depth,
-            base_channels=self.base_channels,
-            planes_halved=self.planes_halved,
-            pooling="blur" if improved else "max",
-            skips="not the finest" if improved else "all",
-        )
+        if self.variant == "noise2void":
+            return super().network
+        return super().network.replace(pooling="blur", skips="not the finest")
 
 
 class _BlindSpot:
@@ -243,17 +221,12 @@ def train(
         rng=draws,
         device=where,
     )
-    model = prepared.model
-    history = fit(
-        model.network,
+    return prepared.taught(
         _BlindSpot(prepared, config),
         training,
         rng=draws,
         device=where,
         state_path=state_path,
-        settings=prepared.settings,
         on_epoch=on_epoch,
         progress=progress,
     )
-    model.network.cpu()
-    return replace(model, history=history)
