@@ -6,7 +6,7 @@ PYTHON is an interpreter of an environment with ``benchmarks/peers/requirements-
 its own process, by its script in ``benchmarks/peers``, and they take turns; ratios are taken round by round. All learn
 the same pairs with a U-Net of depth 2 and 32 channels at the finest grid, 64 × 64 patches, 16 at a time; CAREamics' has
 batch normalization, which it has by default. Sixteen bits are tried only where the processor computes with them. Both
-mark the end of each step of the optimizer by the same hook of torch.
+note the end of each step of their optimizer.
 
 "first step" is the time from the call to the end of the first step; the rate is that of the steps after the tenth of
 the first epoch, so that neither setting up nor validation counts. A prediction is one image of 2048 × 2048, all of a

@@ -9,18 +9,29 @@ training, put the two lines there that this script prints.
 
 import argparse
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from course_lib import care, datasets, devices, optics
 from course_lib.care import Pair
 from course_lib.forward import ImagingSystem
+from course_lib.images import Normalization
 from course_lib.live.figures import care_domain
-from course_lib.networks import Model, TrainingConfig, precision_for
+from course_lib.live.figures.noise2void_streaks import (
+    MOST_CORRELATION,
+    MOST_HIDDEN,
+    NOISE_PERCENT,
+    PEAK,
+    streaked,
+    with_conditions,
+)
+from course_lib.networks import Model, TrainingConfig, UNet, UNetConfig, fit, precision_for
+from course_lib.noise2void import draw_mask
 
 MODELS = Path(__file__).parent / "models"
 SEED = 0
@@ -28,6 +39,8 @@ SEED = 0
 FIELDS, DOSES_PER_FIELD = 48, 3
 FIELD_SIDE = 192
 PEAK_PHOTONS = (2.0, 200.0)
+
+PATCH, SCENES_APART, VALIDATION_BATCHES = 64, 6, 8
 
 LEARNED_COLUMNS = 88
 """Columns of cells3d_nuclei that the 3D network learns from; those from 96 on are free for judging it."""
@@ -40,10 +53,14 @@ DRAWS_PER_DOSE = 2
 class Recipe:
     """What a network learns from, and how."""
 
-    pairs: Callable[[], list[Pair]]
-    config: care.Config
+    teach: Callable[[TrainingConfig, torch.device], Model]
     training: Mapping[str, TrainingConfig]
     learned_from: str
+
+
+def by_care(pairs: Callable[[], list[Pair]], config: care.Config) -> Callable[[TrainingConfig, torch.device], Model]:
+    """Return what teaches a network from pairs."""
+    return lambda training, device: care.train(pairs(), config, training, rng=SEED, device=device)
 
 
 def live_pairs() -> list[Pair]:
@@ -111,10 +128,87 @@ def nuclei_pairs() -> list[Pair]:
     return pairs
 
 
+class Streaks:
+    """Hidden pixels of noisy filaments, learned from what is seen: noise in streaks of every correlation and mask.
+
+    A batch is what is seen, with maps that tell the conditions, the centres, their noisy values and the variance.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        scenes = [
+            care_domain.filaments(
+                FIELD_SIDE, count=10 + number, diameter_um=0.2, persistence_um=3.0 + number % 15, rng=1000 + number
+            )
+            for number in range(FIELDS)
+        ]
+        self.scenes, self.device = PEAK * torch.stack(scenes), device
+
+    def training_batch(self, count: int, *, rng: torch.Generator, rank: int, ranks: int) -> tuple[torch.Tensor, ...]:
+        """Draw noisy patches of all scenes but the last ones, and hide pixels."""
+        return tuple(one[rank::ranks] for one in self._batch(self.scenes[:-SCENES_APART], count, rng))
+
+    def validation_batches(self, batch_size: int, *, rank: int, ranks: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Draw the same noisy patches of the last scenes each time."""
+        rng = torch.Generator().manual_seed(SEED)
+        for _ in range(VALIDATION_BATCHES):
+            yield tuple(one[rank::ranks] for one in self._batch(self.scenes[-SCENES_APART:], batch_size, rng))
+
+    def _batch(self, scenes: torch.Tensor, count: int, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
+        hidden = int(torch.randint(MOST_HIDDEN + 1, (), generator=rng))
+        numbers, tops, lefts = (
+            torch.randint(most, (count,), generator=rng).tolist()
+            for most in (len(scenes), FIELD_SIDE - PATCH, FIELD_SIDE - PATCH)
+        )
+        clean = torch.stack(
+            [
+                scenes[number, top : top + PATCH, left : left + PATCH]
+                for number, top, left in zip(numbers, tops, lefts, strict=True)
+            ]
+        )
+        correlation = MOST_CORRELATION * torch.rand((count, 1, 1), generator=rng)
+        low, high = NOISE_PERCENT
+        level = low + (high - low) * torch.rand((count, 1, 1), generator=rng)
+        noisy = clean + level * streaked(torch.randn(clean.shape, generator=rng), correlation)
+        mask = draw_mask(
+            count,
+            1,
+            (PATCH, PATCH),
+            masked_fraction=0.02,
+            neighborhood_radius=MOST_HIDDEN + 1,
+            mask_extent=(hidden, 0),
+            rng=rng,
+        )
+        seen = mask.uniform(noisy[:, None])[:, 0]
+        told = (correlation, torch.full_like(level, hidden), level)
+        shown = torch.stack([with_conditions(*each) for each in zip(seen, *told, strict=True)])
+        batch = (shown, mask.centers, mask.at_centers(noisy[:, None]), level)
+        return tuple(one.to(self.device) for one in batch)
+
+    def loss(self, network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Return the squared errors at hidden pixels, relative to the variance of the noise."""
+        shown, centers, values, level = batch
+        guessed = PEAK * network(shown).flatten(2).gather(2, centers)
+        return ((guessed - values) / level).square().flatten(1).mean(1)
+
+
+def by_streaks(training: TrainingConfig, device: torch.device) -> Model:
+    """Teach a network that is told the correlation, the mask and the noise for which it is to answer."""
+    network = UNet(UNetConfig(in_channels=4, base_channels=12, depth=2), rng=SEED)
+    history = fit(network, Streaks(device), training, rng=torch.Generator().manual_seed(SEED), device=device)
+    plain = Normalization(offset=0.0, scale=1.0)
+    return Model(
+        network=network.cpu(),
+        method="noise2void",
+        input_normalization=(plain,) * 4,
+        output_normalization=(plain,),
+        settings={"training": asdict(training)},
+        history=history,
+    )
+
+
 RECIPES = {
     "care_live_2d": Recipe(
-        pairs=live_pairs,
-        config=care.Config(base_channels=12, depth=2),
+        teach=by_care(live_pairs, care.Config(base_channels=12, depth=2)),
         training={
             "quick": TrainingConfig(epochs=20, steps_per_epoch=150, batch_size=16, learning_rate=2e-3),
             "full": TrainingConfig(epochs=100, steps_per_epoch=400, batch_size=32, learning_rate=2e-3),
@@ -126,8 +220,10 @@ RECIPES = {
         ),
     ),
     "care_nuclei_3d": Recipe(
-        pairs=nuclei_pairs,
-        config=care.Config(patch_side=32, patch_planes=16, base_channels=16, depth=2, learns="the image"),
+        teach=by_care(
+            nuclei_pairs,
+            care.Config(patch_side=32, patch_planes=16, base_channels=16, depth=2, learns="the image"),
+        ),
         training={
             "quick": TrainingConfig(epochs=4, steps_per_epoch=300, batch_size=4, learning_rate=3e-3),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16, learning_rate=3e-3),
@@ -137,6 +233,18 @@ RECIPES = {
             f"{', '.join(f'{peak:g}' for peak in DIM_PEAK_PHOTONS)} at the peak against {DOSE_RATIO:g} times as many"
         ),
     ),
+    "noise2void_live_2d": Recipe(
+        teach=by_streaks,
+        training={
+            "quick": TrainingConfig(epochs=20, steps_per_epoch=200, batch_size=16, learning_rate=2e-3),
+            "full": TrainingConfig(epochs=100, steps_per_epoch=400, batch_size=32, learning_rate=2e-3),
+        },
+        learned_from=(
+            f"{FIELDS} simulated fields of filaments, {FIELD_SIDE} pixels of 0.1 µm a side, NA 0.8, only with noise: "
+            f"{NOISE_PERCENT[0]:g} to {NOISE_PERCENT[1]:g} % of the peak, correlations down the columns of 0 to "
+            f"{MOST_CORRELATION:g}, and 0 to {MOST_HIDDEN} pixels hidden above and below each"
+        ),
+    ),
 }
 
 
@@ -144,7 +252,7 @@ def train(name: str, *, effort: str, folder: Path, device: str = "auto", **chang
     """Train one network, and write it into `folder`."""
     recipe, where = RECIPES[name], devices.resolve(device)
     training = recipe.training[effort].replace(**changes)
-    model = care.train(recipe.pairs(), recipe.config, training, rng=SEED, device=where)
+    model = recipe.teach(training, where)
     settings = {
         **model.settings,
         "learned from": recipe.learned_from,
@@ -154,8 +262,7 @@ def train(name: str, *, effort: str, folder: Path, device: str = "auto", **chang
         "minutes": round(sum(record.seconds for record in model.history) / 60, 1),
     }
     path = folder / f"{name}.model"
-    trained: Model = replace(model, settings=settings)
-    trained.save(path, weights="float16")
+    replace(model, settings=settings).save(path, weights="float16")
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 from careamics import CAREamist
 from careamics.config.factories import create_advanced_care_config
 from networks_measuring import main
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 
 def train(
@@ -43,4 +44,4 @@ def train(
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    main(train)
+    main(train, watch_steps=register_optimizer_step_post_hook)

@@ -7,6 +7,7 @@ import torch
 from networks_measuring import main
 
 from course_lib import care, networks
+from course_lib.networks.adam import Adam
 
 
 def train(
@@ -33,5 +34,16 @@ def train(
     return predict, model.network, str(used).removeprefix("torch.")
 
 
+def watch_steps(note: Callable[[], None]) -> None:
+    """Have a function called after each step of Adam."""
+    original = Adam.step
+
+    def step(self: Adam) -> None:
+        original(self)
+        note()
+
+    Adam.step = step
+
+
 if __name__ == "__main__":
-    main(train)
+    main(train, watch_steps=watch_steps)

@@ -12,18 +12,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from memory import peak_mb, reset_peak
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 Train = Callable[[np.ndarray, np.ndarray, dict], tuple[Callable[[np.ndarray], np.ndarray], torch.nn.Module, str]]
 
 
-def main(train: Train) -> None:
-    """Train; `train` returns what predicts, the network, and the numbers in which it predicts."""
+def main(train: Train, *, watch_steps: Callable[[Callable[..., None]], None]) -> None:
+    """Train; `train` returns what predicts, the network, and the numbers in which it predicts.
+
+    `watch_steps` has a function called after each step of the optimizer.
+    """
     case = json.loads(sys.argv[1])
     with np.load(sys.argv[2]) as given:
         image, target, large = given["image"], given["target"], given["large"]
     ends: list[float] = []
-    register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
+    watch_steps(lambda *_: ends.append(time.perf_counter()))
     reset_peak()
     before = peak_mb()
     start = time.perf_counter()

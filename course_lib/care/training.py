@@ -123,8 +123,8 @@ def train(
     ----------
     pairs : sequence of Pair or PairOnDisk
         All of the same channels and dimensions; of those on disk only patches are read. Of five samples or more, whole
-        ones are kept apart for validation; of fewer, one end of each. Use `Pair.scaled` or `Pair.matched` where doses
-        differ.
+        ones are kept apart for validation; of fewer, a band of each, of typical brightness. Use `Pair.scaled` or
+        `Pair.matched` where doses differ.
     config : Config, optional
         The network and its patches.
     training : TrainingConfig, optional
@@ -170,7 +170,7 @@ def train(
     sides = first[0].shape[1:]
     patch_shape = (config.patch_side,) * 2 if len(sides) == 2 else (config.patch_planes, *(config.patch_side,) * 2)
     learned, kept = split_regions(
-        [tuple(image.shape[1:]) for image, _ in fields],
+        [target for _, target in fields],
         patch_shape=patch_shape,
         samples=[index if pair.sample is None else pair.sample for index, pair in enumerate(pairs)],
         validation_share=config.validation_share,

@@ -3,9 +3,10 @@
 from course_lib.networks.augmentation import random_views
 from course_lib.networks.model import Model
 from course_lib.networks.onnx_export import export_onnx
-from course_lib.networks.patches import Patches, Region, Sliceable, split_regions
+from course_lib.networks.patches import Patches
 from course_lib.networks.pretrained import pretrained
 from course_lib.networks.processes import join, shared_generator
+from course_lib.networks.regions import Region, Sliceable, split_regions
 from course_lib.networks.streaming import StreamedPrediction, predict_on_disk
 from course_lib.networks.tiling import default_tile, predict_tiles
 from course_lib.networks.training import EpochRecord, Task, TrainingConfig, TrainingError, fit, precision_for

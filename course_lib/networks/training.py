@@ -10,12 +10,7 @@ digits. Started by ``torchrun``, the same function runs as many processes, once 
 share of every batch, and the gradients are averaged (`torch.nn.parallel.DistributedDataParallel`), so that the result
 is that of one process with the same ``batch_size``, but for rounding.
 
-References
-----------
-.. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR (2015), arXiv:1412.6980.
-.. [2] I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR (2019), arXiv:1711.05101.
-.. [3] L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
-   SPIE 11006 (2019), doi:10.1117/12.2520589.
+How a gradient moves the weights is in `course_lib.networks.adam`, how fast in `course_lib.networks.schedules`.
 """
 
 import copy
@@ -30,12 +25,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import distributed, nn
-from torch.optim import lr_scheduler
 from tqdm import tqdm
 
 from course_lib import devices
 from course_lib.networks._files import check_folder, load_tensors, save_tensors
+from course_lib.networks.adam import Adam
 from course_lib.networks.processes import own_device, rank_of, shared, shared_generator
+from course_lib.networks.schedules import halvings, one_cycle
 from course_lib.parameters import Parameters, parameter
 
 __all__ = ["EpochRecord", "Task", "TrainingConfig", "TrainingError", "fit", "precision_for"]
@@ -72,7 +68,7 @@ class TrainingConfig(Parameters):
     epochs: int = parameter(default=30, meaning="looks at the validation set", minimum=1)
     steps_per_epoch: int = parameter(default=100, meaning="batches between two looks at the validation set", minimum=1)
     batch_size: int = parameter(default=16, meaning="patches of one step, on all devices together", minimum=1)
-    learning_rate: float = parameter(default=1e-3, meaning="largest step of the optimizer", minimum=1e-8, maximum=1.0)
+    learning_rate: float = parameter(default=3e-3, meaning="largest step of the optimizer", minimum=1e-8, maximum=1.0)
     optimizer: str = parameter(
         default="adam", meaning="AdamW decays weights apart from the gradient", choices=("adam", "adamw")
     )
@@ -107,7 +103,7 @@ class EpochRecord:
     training_loss, validation_loss : float
         Means over the epoch's steps, and over the whole validation set.
     learning_rate : float
-        At the epoch's end.
+        Of the epoch's last step.
     seconds : float
         Time it took.
     """
@@ -250,9 +246,12 @@ class _Run:
                 f"batch_size is {config.batch_size}, but must be a multiple of the {self.ranks} processes that share "
                 f"it."
             )
-        make = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-        self.optimizer = make(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.schedule = _schedule(self.optimizer, config)
+        self.optimizer = Adam(
+            network.parameters(),
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            decoupled=config.optimizer == "adamw",
+        )
         self.precision = precision_for(device, config.precision)
         self.history: list[EpochRecord] = []
         self.best_weights = copy.deepcopy(network.state_dict())
@@ -278,13 +277,11 @@ class _Run:
         with _understandable(self.config.batch_size):
             validation_loss = self.validate()
         self._check(validation_loss, "validation")
-        if self.config.schedule == "plateau":
-            self.schedule.step(validation_loss)
         record = EpochRecord(
             epoch=len(self.history) + 1,
             training_loss=training_loss,
             validation_loss=validation_loss,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            learning_rate=self.optimizer.learning_rate,
             seconds=time.perf_counter() - begun,
         )
         if not self.history or validation_loss < min(one.validation_loss for one in self.history):
@@ -294,15 +291,24 @@ class _Run:
 
     def _step(self) -> torch.Tensor:
         batch = self.task.training_batch(self.config.batch_size, rng=self.draws, rank=self.rank, ranks=self.ranks)
-        self.optimizer.zero_grad(set_to_none=True)
+        self._set_pace()
+        self.optimizer.forget_gradients()
         with self._autocast():
             loss = self.task.loss(self.trained, batch).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
-        if self.config.schedule == "one-cycle":
-            self.schedule.step()
         return loss.detach()
+
+    def _set_pace(self) -> None:
+        peak, epochs = self.config.learning_rate, self.config.epochs
+        if self.config.schedule == "one-cycle":
+            steps = epochs * self.config.steps_per_epoch
+            pace = one_cycle(self.optimizer.steps, steps, peak=peak)
+            self.optimizer.learning_rate, self.optimizer.momentum = pace
+        if self.config.schedule == "plateau":
+            losses = [record.validation_loss for record in self.history]
+            self.optimizer.learning_rate = peak / 2 ** halvings(losses, patience=self.config.patience)
 
     @torch.inference_mode()
     def validate(self) -> float:
@@ -350,7 +356,6 @@ class _Run:
                 "best_weights": self.best_weights,
                 "best_epoch": self.best_epoch,
                 "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
                 "draws": self.draws.get_state(),
                 "history": [asdict(record) for record in self.history],
             },
@@ -367,20 +372,8 @@ class _Run:
         self.network.load_state_dict(state["weights"])
         self.best_weights, self.best_epoch = state["best_weights"], state["best_epoch"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
         self.draws.set_state(state["draws"].cpu())
         self.history = [EpochRecord(**record) for record in state["history"]]
-
-
-def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> Any:
-    if config.schedule == "one-cycle":
-        steps = config.epochs * config.steps_per_epoch
-        return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=steps)
-    if config.schedule == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=0.5, patience=config.patience - 1, threshold=0.0, threshold_mode="abs"
-        )
-    return lr_scheduler.ConstantLR(optimizer, factor=1.0)
 
 
 def _changes(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -25,8 +25,6 @@ from course_lib.networks import (
 
 __all__ = ["Prepared", "frames_of", "prepare"]
 
-FEWEST_WHOLE = 5
-"""Samples from which on whole ones are kept apart."""
 MOST_FITTED = 2**24
 """Pixels of a channel, evenly chosen, to whose percentiles the normalization is fitted."""
 
@@ -135,14 +133,12 @@ def prepare(
             f"{shape.steps}: change patch_side, patch_planes or depth."
         )
     learned, kept = split_regions(
-        [tuple(frame.shape[1:]) for frame in frames],
+        frames,
         patch_shape=patch_shape,
         samples=list(samples),
         validation_share=validation_share,
         rng=rng,
     )
-    if len(set(samples)) < FEWEST_WHOLE:
-        learned, kept = _typical_bands(frames, samples, kept, patch_shape)
     normalization = _normalizations(frames, learned)
     on_device = [(frame.to(device, torch.float32),) for frame in frames]
     return Prepared(
@@ -161,38 +157,6 @@ def prepare(
             "images": [fingerprint(frame) for frame in frames],
         },
     )
-
-
-def _typical_bands(
-    frames: Sequence[torch.Tensor], samples: Sequence[int], ends: Sequence[Region], patch_shape: tuple[int, ...]
-) -> tuple[list[Region], list[Region]]:
-    """Return what is learned from, and what is kept apart: bands as wide as `ends`, whose brightness is typical.
-
-    The end of an image is often empty. A validation set of background would not tell good weights from bad ones.
-    """
-    learned: list[Region] = []
-    kept: list[Region] = []
-    for end in ends:
-        whole = Region(image=end.image, start=(0,) * len(end.start), stop=tuple(frames[end.image].shape[1:]))
-        axis = max(range(len(end.start)), key=lambda k: whole.stop[k] - end.sides[k])
-        width, side, patch = end.sides[axis], whole.stop[axis], patch_shape[axis]
-        together = [frame for frame, name in zip(frames, samples, strict=True) if name == samples[end.image]]
-        others = tuple(k for k in range(together[0].ndim) if k != axis + 1)
-        profile = torch.stack([frame.double().mean(dim=others) for frame in together]).mean(dim=0)
-        starts = sorted({0, *range(patch, side - width - patch + 1), side - width})
-        means = profile.unfold(0, width, 1).mean(dim=1)
-        first = min(starts, key=lambda start: abs(float(means[start] - profile.mean())))
-        kept.append(_between(whole, axis, first, first + width))
-        parts = ((0, first), (first + width, side))
-        learned.extend(_between(whole, axis, low, high) for low, high in parts if high > low)
-    return learned, kept
-
-
-def _between(region: Region, axis: int, low: int, high: int) -> Region:
-    """Return the part of a region between two places along an axis."""
-    start, stop = list(region.start), list(region.stop)
-    start[axis], stop[axis] = low, high
-    return Region(image=region.image, start=tuple(start), stop=tuple(stop))
 
 
 def _normalizations(frames: Sequence[torch.Tensor], regions: Sequence[Region]) -> tuple[Normalization, ...]:

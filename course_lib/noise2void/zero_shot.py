@@ -29,12 +29,13 @@ References
 
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
 from tqdm import tqdm
 
 from course_lib import devices
 from course_lib.axes import check_spatial
 from course_lib.images import PercentileNormalization
+from course_lib.networks.adam import Adam
+from course_lib.networks.schedules import one_cycle
 from course_lib.seeding import generator
 
 __all__ = ["zero_shot"]
@@ -102,14 +103,13 @@ def zero_shot(
     normalization = PercentileNormalization().fit(image.float())
     noisy = normalization.apply(image.float())[None, None].to(where)
     network = _network(draws).to(where)
-    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-    schedule = lr_scheduler.OneCycleLR(optimizer, max_lr=LEARNING_RATE, total_steps=steps + 1)
-    for _ in tqdm(range(steps), unit="step", desc="zero shot", disable=None if progress else True):
-        optimizer.zero_grad(set_to_none=True)
+    optimizer = Adam(network.parameters(), learning_rate=LEARNING_RATE)
+    for step in tqdm(range(steps), unit="step", desc="zero shot", disable=None if progress else True):
+        optimizer.learning_rate, optimizer.momentum = one_cycle(step, steps, peak=LEARNING_RATE)
+        optimizer.forget_gradients()
         loss = _loss(network, _crop(noisy, draws))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
     return normalization.invert(_restored(network, noisy)[0, 0].cpu())
 
 

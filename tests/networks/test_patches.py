@@ -24,8 +24,8 @@ def voxels(region: Region) -> set[tuple[int, ...]]:
 def test_training_and_validation_have_no_voxel_in_common(
     count: int, sides: tuple[int, int], patch: tuple[int, int], share: float, seed: int
 ) -> None:
-    shapes = [sides] * count
-    training, validation = split_regions(shapes, patch_shape=patch, validation_share=share, rng=seeded(seed))
+    images = list(torch.rand((count, 1, *sides), generator=seeded(seed)))
+    training, validation = split_regions(images, patch_shape=patch, validation_share=share, rng=seeded(seed))
     for image in range(count):
         learned = [voxels(region) for region in training if region.image == image]
         kept = [voxels(region) for region in validation if region.image == image]
@@ -35,14 +35,34 @@ def test_training_and_validation_have_no_voxel_in_common(
 
 
 def test_of_many_images_whole_ones_are_kept_apart() -> None:
-    training, validation = split_regions([(9, 9)] * 20, patch_shape=(4, 4), rng=seeded())
+    training, validation = split_regions([torch.zeros(1, 9, 9)] * 20, patch_shape=(4, 4), rng=seeded())
     assert len(validation) == 2
     assert {one.image for one in training}.isdisjoint({one.image for one in validation})
     assert all(one.sides == (9, 9) for one in training + validation)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("planes", [(), (40,)])
+def test_a_band_of_typical_brightness_is_kept_apart(axis: int, planes: tuple[int, ...]) -> None:
+    profile = torch.cat([torch.zeros(40), torch.linspace(0, 20, 40), torch.linspace(20, 0, 40), torch.zeros(40)])
+    image = profile.expand(1, *planes, 40, 160) if axis == 2 else profile[:, None].expand(1, *planes, 160, 40)
+    patch = (8,) * len(planes) + (8, 8)
+    for given_as in (image, image.numpy()):
+        _, (kept,) = split_regions([given_as], patch_shape=patch, rng=seeded())
+        low, high = kept.start[-3 + axis], kept.stop[-3 + axis]
+        assert high - low == 16
+        assert float(profile[low:high].mean()) == pytest.approx(float(profile.mean()), abs=0.3)
+
+
+def test_rows_are_looked_at_in_parts_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand((2, 50, 20), generator=seeded())
+    whole = split_regions([image], patch_shape=(8, 8), rng=seeded())
+    monkeypatch.setattr("course_lib.networks.regions.MOST_AT_ONCE", 7 * 40)
+    assert split_regions([image], patch_shape=(8, 8), rng=seeded()) == whole
+
+
 def test_planes_are_not_split() -> None:
-    training, validation = split_regions([(40, 16, 20)], patch_shape=(8, 8, 8), rng=seeded())
+    training, validation = split_regions([torch.zeros(1, 40, 16, 20)], patch_shape=(8, 8, 8), rng=seeded())
     assert training[0].sides[0] == validation[0].sides[0] == 40
 
 
@@ -144,5 +164,6 @@ def test_wrong_patches_get_a_clear_error(arguments: dict, says: str) -> None:
 def test_a_wrong_split_gets_a_clear_error(
     shapes: list[tuple[int, ...]], patch: tuple[int, ...], share: float, says: str
 ) -> None:
+    images = [torch.zeros(1, *shape) for shape in shapes]
     with pytest.raises(ValueError, match=says):
-        split_regions(shapes, patch_shape=patch, validation_share=share, rng=seeded())
+        split_regions(images, patch_shape=patch, validation_share=share, rng=seeded())

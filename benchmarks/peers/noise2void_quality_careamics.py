@@ -1,0 +1,49 @@
+"""Noise2Void of CAREamics as it comes, restored by the checkpoint that it holds for the best."""
+
+import logging
+import tempfile
+import warnings
+
+import numpy as np
+import torch
+from careamics import CAREamist
+from careamics.config.factories import create_advanced_n2v_config
+from noise2void_quality_measuring import main
+
+
+def restored(images: np.ndarray, case: dict) -> np.ndarray:
+    shared = case["variant"] == "structn2v"
+    config = create_advanced_n2v_config(
+        experiment_name="benchmark",
+        data_type="array",
+        axes="SYX",
+        patch_size=[case["patch"]] * 2,
+        batch_size=case["batch"],
+        num_epochs=case["steps"] // case["steps_per_epoch"],
+        num_steps=case["steps_per_epoch"],
+        augmentations=[] if shared else None,  # as its create_structn2v_config has it
+        use_n2v2=case["variant"] == "noise2void2",
+        struct_n2v_axes="vertical" if shared else "none",
+        model_params={"depth": case["depth"], "num_channels_init": case["base_channels"]},
+        seed=case["seed"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        restorer = CAREamist(config, work_dir=folder, enable_progress_bar=False)
+        restorer.train(train_data=images)
+        assert restorer.trainer.global_step == case["steps"], restorer.trainer.global_step
+        best = min(restorer.get_checkpoints(), key=_loss)
+        found, _ = restorer.predict(images, batch_size=1, checkpoint=best)
+    return np.concatenate(found).reshape(images.shape)
+
+
+def _loss(path: str) -> float:
+    """Return the validation loss with which a checkpoint was kept."""
+    callbacks = torch.load(path, weights_only=False)["callbacks"]
+    (record,) = (one for name, one in callbacks.items() if name.startswith("ModelCheckpoint"))
+    return float(record["current_score"])
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    main(restored)
