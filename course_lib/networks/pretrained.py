@@ -16,8 +16,8 @@ def pretrained(name: str) -> Model:
     Parameters
     ----------
     name : str
-        ``"care_live_2d"`` or ``"care_nuclei_3d"``; `course_lib.datasets.describe` tells what each learned, its licence
-        and the command that trained it.
+        ``"care_live_2d"``, ``"care_nuclei_3d"`` or ``"noise2void_live_2d"``; `course_lib.datasets.describe` tells what
+        each learned, its licence and the command that trained it.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def pretrained(name: str) -> Model:
     >>> model = pretrained("care_live_2d")
     >>> model.method, model.network.config.dimensions
     ('care', 2)
-    >>> pretrained("care_nuclei")
+    >>> pretrained("care_nuclei")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: there is no pretrained network 'care_nuclei': choose one of care_live_2d, care_nuclei_3d.
+    ValueError: there is no pretrained network 'care_nuclei': choose one of care_live_2d, care_nuclei_3d, ...
     """
     names = datasets.names("model")
     if name not in names:

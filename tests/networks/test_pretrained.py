@@ -31,7 +31,7 @@ def recipes(root: Path) -> ModuleType:
 def test_every_file_of_the_folder_is_registered_and_can_be_trained_again(root: Path, recipes: ModuleType) -> None:
     files = {f"models/{path.name}" for path in (root / "data" / "models").glob("*.model")}
     assert files == {datasets.describe(name).file for name in NAMES}
-    assert set(recipes.RECIPES) == set(NAMES) == {"care_live_2d", "care_nuclei_3d"}
+    assert set(recipes.RECIPES) == set(NAMES) == {"care_live_2d", "care_nuclei_3d", "noise2void_live_2d"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,15 +97,36 @@ def test_the_network_of_nuclei_beats_the_best_gaussian_in_columns_it_has_not_lea
         assert squared_error(restored[unseen], mean[unseen]) < 0.9 * best
 
 
+@pytest.mark.parametrize("name", ["care_live_2d", "noise2void_live_2d"])
 def test_the_recipe_trains_and_writes_a_model(
-    recipes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, recipes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipes, "FIELDS", 5)
+    monkeypatch.setattr(recipes, "FIELDS", 7)
     short = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1}
-    path = recipes.train("care_live_2d", effort="quick", folder=tmp_path, device="cpu", **short)
+    path = recipes.train(name, effort="quick", folder=tmp_path, device="cpu", **short)
     model = Model.load(path)
-    assert model.settings["made by"] == "python data/train_models.py care_live_2d --effort quick"
-    assert asdict(model.network.config) == asdict(pretrained("care_live_2d").network.config)
+    assert model.settings["made by"] == f"python data/train_models.py {name} --effort quick"
+    assert asdict(model.network.config) == asdict(pretrained(name).network.config)
+
+
+def test_a_streak_network_learns_hidden_pixels_of_every_condition(recipes: ModuleType) -> None:
+    """What is seen holds the image, and three maps; the values that are asked for have the noise they claim."""
+    task = recipes.Streaks(torch.device("cpu"))
+    batch = task.training_batch(64, rng=torch.Generator().manual_seed(0), rank=0, ranks=1)
+    shown, centers, values, level = batch
+    assert shown.shape == (64, 4, 64, 64)
+    assert bool((shown[:, 1:].amax(dim=(2, 3)) == shown[:, 1:].amin(dim=(2, 3))).all())
+    hidden = (100 * shown[:, 0].flatten(1).gather(1, centers[:, 0]) != values[:, 0]).float().mean()
+    assert float(hidden) > 0.99
+
+    class Knowing(torch.nn.Module):
+        """Answers with the noisy values themselves, with an error of one noise."""
+
+        def forward(self, seen: torch.Tensor) -> torch.Tensor:
+            full = torch.zeros(len(seen), 1, 64 * 64).scatter(2, centers, values + level)
+            return full.view(-1, 1, 64, 64) / 100
+
+    assert torch.allclose(task.loss(Knowing(), batch), torch.ones(64), atol=1e-4)
 
 
 def test_the_command_explains_itself_and_refuses_unknown_names(
@@ -118,4 +139,4 @@ def test_the_command_explains_itself_and_refuses_unknown_names(
     monkeypatch.setattr("sys.argv", ["train_models.py", "care"])
     with pytest.raises(SystemExit, match="2"):
         recipes.main()
-    assert "care: choose from care_live_2d, care_nuclei_3d" in capsys.readouterr().err
+    assert "care: choose from care_live_2d, care_nuclei_3d, noise2void_live_2d" in capsys.readouterr().err

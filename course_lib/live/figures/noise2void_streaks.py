@@ -115,11 +115,11 @@ FIGURE = LiveFigure(
     title="Noise2Void when neighbours share their noise",
     caption=(
         "Both restorations come from a network that was trained by Noise2Void on noisy filaments alone, of every "
-        "correlation and every mask that the sliders allow, and is told which. With a correlation of 0 Noise2Void "
-        "removes what can be removed, and hiding more than the pixel only takes neighbours away. Raise the "
-        "correlation: the neighbours above and below now tell the hidden noise, and Noise2Void learns to keep it. "
-        "Then hide more of them, and less. The curves tell how much of the noise's variance is left (at distance 0), "
-        "and how far it is shared."
+        "correlation and every mask that the sliders allow, and is told which. With a correlation of 0 "
+        "both are ahead of the best Gaussian filter, and hiding more than the pixel makes no difference worth having. "
+        "Raise the correlation: the neighbours above and below now tell the hidden noise, and Noise2Void learns to "
+        "keep it. How many of them must be hidden, until it is gone? The curves tell how much of the noise's variance "
+        "is left (at distance 0), and how far it is shared."
     ),
     alt=(
         "Four images of the same filaments: the truth; recorded with noise in short vertical streaks; restored by "
