@@ -1,10 +1,13 @@
-"""How far an estimate is from the truth, and whether the noise of neighbouring pixels is independent."""
+"""How far an estimate is from the truth, whether noise is independent, and tests that need no truth."""
 
 from course_lib.metrics.autocorrelation import autocorrelation
+from course_lib.metrics.chessboard import chessboard
 from course_lib.metrics.fourier_ring_correlation import RingCorrelation, fourier_ring_correlation
 from course_lib.metrics.held_out_photons import HeldOutError, held_out_difference, held_out_error
 from course_lib.metrics.normalized_squared_error import normalized_squared_error
 from course_lib.metrics.nrmse import nrmse
+from course_lib.metrics.offset_sensitivity import offset_sensitivity
+from course_lib.metrics.planted_light import planted_light
 from course_lib.metrics.psnr import psnr
 from course_lib.metrics.si_psnr import si_psnr
 from course_lib.metrics.ssim import ssim
@@ -14,11 +17,14 @@ __all__ = [
     "HeldOutError",
     "RingCorrelation",
     "autocorrelation",
+    "chessboard",
     "fourier_ring_correlation",
     "held_out_difference",
     "held_out_error",
     "normalized_squared_error",
     "nrmse",
+    "offset_sensitivity",
+    "planted_light",
     "psnr",
     "si_psnr",
     "ssim",
