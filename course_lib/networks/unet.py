@@ -37,6 +37,9 @@ __all__ = ["UNet", "UNetConfig"]
 LEAST_ERROR = 1e-3
 """No error is expected to be smaller, in the normalized image, so that no pixel counts without limit."""
 
+FEWEST_PLANES_IN_16_BITS = 3
+"""With one or two, weights of 3D convolutions get wrong gradients, NaN among them, on processors (torch 2.13)."""
+
 
 class UNetConfig(Parameters):
     """The shape of a U-Net.
@@ -179,13 +182,13 @@ class UNet(nn.Module):
         seen = []
         features = image
         for level, block in enumerate(self.down):
-            features = block(features)
+            features = _applied(block, features)
             seen.append(features)
             features = _halved(features, self._halving(level), pooling=self.config.pooling)
-        features = self.bottom(features)
+        features = _applied(self.bottom, features)
         for level in reversed(range(self.config.depth)):
             joined = seen[level] if level > 0 or self.config.skips == "all" else None
-            features = self.up[level](features, joined)
+            features = _applied(self.up[level], features, joined)
         with _in_full_precision(image.device.type):  # bright pixels need more digits than 16 bits have
             output: torch.Tensor = self.last(features.float() if features.dtype == torch.bfloat16 else features)
         values, errors = output.tensor_split([self.config.out_channels], dim=1)
@@ -214,6 +217,18 @@ class UNet(nn.Module):
                 f"the image has sides {tuple(sides)}, but they must be whole multiples of {self.config.steps}: "
                 f"Model.predict pads and crops by itself."
             )
+
+
+def _applied(block: nn.Module, features: torch.Tensor, *joined: torch.Tensor | None) -> torch.Tensor:
+    """Apply a block; of few planes in 32 bits on a processor, where torch takes gradients of 16 from stray memory."""
+    output: torch.Tensor
+    few = features.ndim == 5 and features.shape[2] < FEWEST_PLANES_IN_16_BITS
+    if not (few and features.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+        output = block(features, *joined)
+        return output
+    with _in_full_precision("cpu"):
+        output = block(features.float(), *(None if one is None else one.float() for one in joined))
+    return output
 
 
 def _in_full_precision(device_type: str) -> AbstractContextManager[Any]:

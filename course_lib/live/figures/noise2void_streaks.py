@@ -119,7 +119,8 @@ FIGURE = LiveFigure(
         "both are ahead of the best Gaussian filter, and hiding more than the pixel makes no difference worth having. "
         "Raise the correlation: the neighbours above and below now tell the hidden noise, and Noise2Void learns to "
         "keep it. How many of them must be hidden, until it is gone? The curves tell how much of the noise's variance "
-        "is left (at distance 0), and how far it is shared."
+        "is left (at distance 0), and how far it is shared; the read-outs, the error that is left, in per cent of the "
+        "noise."
     ),
     alt=(
         "Four images of the same filaments: the truth; recorded with noise in short vertical streaks; restored by "
@@ -154,14 +155,14 @@ FIGURE = LiveFigure(
             ),
             title="What is shared with the pixels below",
             x_label="distance down a column (pixels)",
-            y_label="covariance, of the noise's variance",
+            y_label="covariance / noise variance",
             y_range=(-0.1, 1.0),
         ),
         NumberPanel(
             numbers=(
-                Number(output="left_by_noise2void", label="error left by Noise2Void, of the noise", unit="%"),
-                Number(output="left_by_structn2v", label="error left by structN2V, of the noise", unit="%"),
-                Number(output="left_by_gaussian", label="left by the best Gaussian filter, of the noise", unit="%"),
+                Number(output="left_by_noise2void", label="error left by Noise2Void", unit="%"),
+                Number(output="left_by_structn2v", label="error left by structN2V", unit="%"),
+                Number(output="left_by_gaussian", label="left by the best Gaussian", unit="%"),
             ),
         ),
     ),
