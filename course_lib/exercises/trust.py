@@ -30,23 +30,15 @@ def _shuffled(names: tuple[str, ...], rng: torch.Generator) -> list[str]:
 
 # match --------------------------------------------------------------------------------------------------
 
-FAILURES = (
-    "even and odd pixels differ",
-    "noise that neighbours share is kept",
-    "the specimen is of another kind",
-    "the camera's zero is forgotten",
-    "dim objects lose light",
-    "beads where nothing is",
-)
-TESTS = (
-    "sum with alternating signs",
-    "correlate what was removed",
-    "held-out photons, against a tuned filter",
-    "add a constant, subtract it after",
-    "plant spots of known light",
-    "restore an empty field",
-)
-_RIGHT = dict(zip(FAILURES, TESTS, strict=True))
+_RIGHT = {
+    "even and odd pixels differ": "sum with alternating signs",
+    "noise that neighbours share is kept": "correlate what was removed",
+    "the specimen is of another kind": "held-out photons, against a tuned filter",
+    "the camera's zero is forgotten": "add a constant, subtract it after",
+    "dim objects lose light": "plant spots of known light",
+    "beads where nothing is": "restore an empty field",
+}
+FAILURES, TESTS = tuple(_RIGHT), tuple(sorted(_RIGHT.values()))
 
 
 def _draw_match(rng: torch.Generator) -> Case:
@@ -68,7 +60,8 @@ def _inverted(failures: list[str], tests: list[str]) -> tuple[int, ...]:
 
 def _exchanged(one: int, other: int) -> Callable[[list[str], list[str]], tuple[int, ...]]:
     """Return an answer that takes each of two failures to the other's test."""
-    pairs = _RIGHT | {FAILURES[one]: TESTS[other], FAILURES[other]: TESTS[one]}
+    first, second = FAILURES[one], FAILURES[other]
+    pairs = _RIGHT | {first: _RIGHT[second], second: _RIGHT[first]}
     return lambda failures, tests: _found(failures, tests, pairs)
 
 
@@ -269,7 +262,7 @@ triage = _Triage(
     mistakes=(
         Mistake(
             lambda raw, restored: "good",
-            "You believe them all. So does whoever judges by the look; but only two of ten are good. Begin with one test.",
+            "You believe them all. So does whoever judges by the look; but two of ten are good. Begin with one test.",
         ),
         Mistake(
             functools.partial(_verdict, light=0.0),

@@ -28,15 +28,29 @@ def generator(seed: int) -> torch.Generator:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_list_of_places_passes(seed):
+    words = {
+        "odd": "signs",
+        "neighbours": "removed",
+        "kind": "held-out",
+        "zero": "constant",
+        "light": "spots",
+        "beads": "field",
+    }
+
     def answer(failures, tests):
-        places = []
-        for failure in failures:
-            for place, test in enumerate(tests):
-                if FAILURES.index(failure) == TESTS.index(test):
-                    places.append(place)
+        places = torch.zeros(6)
+        for number, failure in enumerate(failures):
+            (word,) = [words[one] for one in words if one in failure.split()]
+            (places[number],) = [place for place, test in enumerate(tests) if word in test]
         return places
 
     assert match.check(answer, rng=seed).status == "passed"
+
+
+def test_the_lists_do_not_give_the_answer_away():
+    failures, tests = list(FAILURES), list(TESTS)
+    assert match.solution(failures, tests) != tuple(range(6))
+    assert match.check(lambda failures, tests: [TESTS.index(one) for one in tests]).status == "wrong"
 
 
 def test_the_right_order_is_never_its_own_inverse():
