@@ -43,7 +43,9 @@ bench: book .venv-peers/.installed .venv-careamics/.installed
 	$(BIN)/python -m benchmarks.deconvolution_quality --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.networks --peers .venv-careamics/bin/python
 	$(BIN)/python -m benchmarks.networks_quality --peers .venv-careamics/bin/python
+	$(BIN)/python -m benchmarks.noise2void_quality --peers .venv-careamics/bin/python
 	$(BIN)/python -m benchmarks.care_3d
+	$(BIN)/python -m benchmarks.noise2void_3d
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers

@@ -15,7 +15,6 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,8 +23,8 @@ import tifffile
 import torch
 
 from benchmarks.machine import write_results
+from benchmarks.steps import watch_steps
 from course_lib import care, devices, images, networks, samples
-from course_lib.networks.adam import Adam
 
 PAIRS, PLANES, FIELD, REPEATS = 4, 64, 128, 16
 PREDICTED_SIDE = 256
@@ -61,17 +60,6 @@ def data_gb() -> float:
         if line.startswith("VmData:"):
             return int(line.split()[1]) / 2**20
     raise RuntimeError("this system has no /proc/self/status: run the benchmark on Linux.")
-
-
-def watch_steps(note: Callable[[], None]) -> None:
-    """Have a function called after each step of Adam."""
-    original = Adam.step
-
-    def step(self: Adam) -> None:
-        original(self)
-        note()
-
-    Adam.step = step
 
 
 def main() -> None:

@@ -11,38 +11,20 @@ is: it invents less, and can be told in one line of a paper. The order is that o
 """
 
 import math
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
-from course_lib.networks import EpochRecord, Model, TrainingConfig
+from course_lib.networks import EpochRecord
 from course_lib.noise import NoiseStructure
 from course_lib.noise2void import classical
-from course_lib.noise2void.photon_splitting import SplittingConfig, train_photon_splitting
-from course_lib.noise2void.referees import (
-    SHARE_HELD_OUT,
-    BlindSpotReferee,
-    Measured,
-    PhotonReferee,
-    Referee,
-    Restore,
-)
-from course_lib.noise2void.training import Config, train
+from course_lib.noise2void.referees import BlindSpotReferee, Measured, PhotonReferee, Referee, Restore
+from course_lib.noise2void.school import METHODS, Clock, School, Tried
 from course_lib.seeding import generator
 
 __all__ = ["METHODS", "Choice", "Judged", "choose", "proposed_extent"]
-
-METHODS = {
-    "gaussian": "Gaussian blur",
-    "tv": "total variation",
-    "nlm": "non-local means",
-    "photon-splitting": "photon splitting",
-    "noise2void": "Noise2Void",
-}
-"""From the simplest on, with what they are called."""
 
 LEARNED = ("photon-splitting", "noise2void")
 ONLY_COUNTS = ("tv", "nlm", "photon-splitting")
@@ -58,16 +40,6 @@ MOST_LEARNED = 2**24
 """Pixels to learn from; of longer films, frames at equal distances are taken."""
 SMALLEST_LEARNED = 64
 """Pixels of a side below which nothing is learned."""
-TRIAL_STEPS = (1, 4)
-"""Of the two short trainings that tell what a step and an epoch cost."""
-EPOCHS = 10
-"""Looks at the validation set."""
-FEWEST_STEPS = 100
-"""Steps below which a network has hardly learned anything."""
-STEPS_FOR_ALL = 500
-"""Steps of each network for which there must be time, or the first learns alone: 200 cost it about 1 dB against 600."""
-VIEWS_SHARE = 0.4
-"""Share of the time that eight views may take at most: they gain more than as many steps, 1 dB after 300 of these."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +105,6 @@ class Choice:
     def name(self) -> str:
         """How the method is called, with its setting."""
         return next(line.name for line in self.judged if (line.method, line.setting) == (self.method, self.setting))
-
-
-@dataclass(frozen=True)
-class _Tried:
-    method: str
-    setting: str
-    restore: Restore
-    estimate: torch.Tensor
-    history: tuple[EpochRecord, ...] = ()
 
 
 def proposed_extent(structure: NoiseStructure) -> tuple[int, int]:
@@ -213,7 +176,7 @@ def choose(
     >>> choice.name
     'Gaussian blur (σ = 3 px)'
     """
-    clock, tell = _Clock(60 * minutes), tell or _nobody
+    clock, tell = Clock(60 * minutes), tell or _nobody
     draws = generator(rng)
     if frames.ndim != 3:
         raise ValueError(f"frames has shape {tuple(frames.shape)}, but must be (N, Y, X): one frame is frames[None].")
@@ -241,26 +204,23 @@ def choose(
         tell(f"{METHODS[one.method]}, {one.setting}: error {_shown(referee.error(one.estimate))} {referee.unit}")
     networks = [name for name in usable if name in LEARNED]
     if networks:
-        school = _School(referee, noise, mask_extent, draws, device, progress, tell)
+        school = School(referee, noise, mask_extent, draws, device, progress, tell)
         for one in school.learn(networks, clock, frames.numel(), steps):
             tell(f"{METHODS[one.method]}, {one.setting}: error {_shown(referee.error(one.estimate))} {referee.unit}")
             tried.append(one)
         warnings += school.warnings
+    if networks and any(mask_extent):
+        down, right = mask_extent
+        warnings.append(
+            f"Noise2Void hid pixels together with those that share their noise, as far as {down} down and {right} "
+            f"right: spots of {2 * down + 1} × {2 * right + 1} pixels and less lose light that way, and may get dark "
+            f"middles. Compare them with the raw image."
+        )
     return _verdict(referee, tried, tuple(warnings))
 
 
 def _nobody(text: str) -> None:
     """Tell nobody."""
-
-
-class _Clock:
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return self._end - time.monotonic()
 
 
 def _parts(frames: torch.Tensor) -> tuple[torch.Tensor, tuple[Any, ...]]:
@@ -291,7 +251,7 @@ def _busiest(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows_of[:, None], columns_of
 
 
-def _tuned(method: str, referee: Referee) -> _Tried:
+def _tuned(method: str, referee: Referee) -> Tried:
     """Return a filter with the setting that the referee likes best."""
     made: dict[str, tuple[tuple[float, ...], Callable[[float], Restore], str]] = {
         "gaussian": (SIGMAS_PX, lambda sigma: lambda image: classical.gaussian(image, sigma=sigma), "σ = {:g} px"),
@@ -303,160 +263,24 @@ def _tuned(method: str, referee: Referee) -> _Tried:
         ),
     }
     values, make, words = made[method]
-    best: _Tried | None = None
+    best: Tried | None = None
     for value in values:
         restore = make(value)
         estimate = referee.estimate(restore)
         if best is None or referee.difference(estimate, best.estimate).value < 0:
-            best = _Tried(method, words.format(value), restore, estimate)
+            best = Tried(method, words.format(value), restore, estimate)
     assert best is not None
     return best
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Seconds of a step, and of a look at the validation set."""
-
-    step: float
-    epoch: float
-
-    @classmethod
-    def of(cls, costs: Iterable["_Cost"]) -> "_Cost":
-        """Return the cost of several trainings together."""
-        given = list(costs)
-        return cls(sum(cost.step for cost in given), sum(cost.epoch for cost in given))
-
-    def seconds(self, steps: int) -> float:
-        """Return how long a training takes."""
-        return steps * self.step + min(EPOCHS, steps) * self.epoch
-
-    def steps(self, seconds: float) -> int:
-        """Return the steps for which there is time; at least one."""
-        return max(1, int((seconds - EPOCHS * self.epoch) / self.step))
-
-
-def _whole_epochs(steps: int) -> int:
-    """Return the steps of as many equal epochs as there can be.
-
-    Examples
-    --------
-    >>> _whole_epochs(607), _whole_epochs(7)
-    (600, 7)
-    """
-    epochs = max(1, min(EPOCHS, steps))
-    return steps // epochs * epochs
-
-
-@dataclass
-class _School:
-    """Trains networks in the time there is."""
-
-    referee: Referee
-    noise: str
-    mask_extent: tuple[int, int]
-    draws: torch.Generator
-    device: str | torch.device
-    progress: bool
-    tell: Callable[[str], None]
-    warnings: list[str] = field(default_factory=list)
-    views: Literal[1, 8] = 1
-
-    def learn(self, methods: list[str], clock: _Clock, pixels: int, steps: int | None) -> Iterator[_Tried]:
-        """Train each of `methods` equally long, or the first alone where the time is too short for all."""
-        costs = {name: _Cost(0.0, 0.0) for name in methods}
-        if steps is None:
-            costs, reserve = self._measured(methods, clock, pixels)
-            steps = _Cost.of(costs.values()).steps(clock.left - reserve)
-            if steps < STEPS_FOR_ALL and len(methods) > 1:
-                self.tell(f"there is no time for {METHODS[methods[1]]}, too: {METHODS[methods[0]]} learns alone")
-                methods = methods[:1]
-                steps = costs[methods[0]].steps(clock.left - reserve)
-            if steps < FEWEST_STEPS:
-                self.warnings.append(
-                    f"there was time for {steps} steps of {METHODS[methods[0]]} only, too few to learn much: give it "
-                    f"more minutes."
-                )
-        else:
-            self.views = 8 if self._is_turned else 1
-        steps = _whole_epochs(steps)
-        for name in methods:
-            seconds = costs[name].seconds(steps)
-            self.tell(f"{METHODS[name]} learns for {steps} steps{f', about {seconds:.0f} s' if seconds else ''}")
-            yield self._trained(name, steps)
-
-    @property
-    def _is_turned(self) -> bool:
-        """Whether an image may be shown turned; not to a network that learned noise along one axis."""
-        return self.mask_extent[0] == self.mask_extent[1]
-
-    def _measured(self, methods: list[str], clock: _Clock, pixels: int) -> tuple[dict[str, _Cost], float]:
-        """Return what each training costs, and the seconds that restoring and judging will take in the end."""
-        costs = {}
-        for name in methods:
-            short, long = (self._model(name, count, epochs=2, progress=False) for count in TRIAL_STEPS)
-            costs[name] = _cost(short.history, long.history)
-        begun = time.monotonic()
-        self.referee.estimate(_predictor(long, views=1, device=self.device))
-        judging = time.monotonic() - begun
-        predicting = judging * (len(methods) + pixels / self.referee.pixels)
-        if self._is_turned and VIEWS_SHARE * clock.left > 8 * predicting:
-            self.views = 8
-        return costs, self.views * predicting
-
-    def _trained(self, method: str, steps: int) -> _Tried:
-        model = self._model(method, steps // min(EPOCHS, steps), epochs=min(EPOCHS, steps), progress=self.progress)
-        restore = _predictor(model, views=self.views, device=self.device)
-        estimate = self.referee.estimate(restore)
-        shown = 1 - SHARE_HELD_OUT if self.noise == "photons" else 1.0
-        return _Tried(method, f"{steps} steps", lambda frames: restore(frames * shown) / shown, estimate, model.history)
-
-    def _model(self, method: str, steps_per_epoch: int, *, epochs: int, progress: bool) -> Model:
-        shown = self.referee.shown
-        side = 64 if max(shown.shape[-2:]) >= 128 else 32
-        length = TrainingConfig(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        if method == "photon-splitting":
-            splitting = SplittingConfig(patch_side=side)
-            return train_photon_splitting(
-                shown, splitting, length, rng=self.draws, device=self.device, progress=progress
-            )
-        down, right = self.mask_extent
-        config = Config(
-            patch_side=side,
-            mask_extent_y=down,
-            mask_extent_x=right,
-            neighborhood_radius=max(5, min(down, right) + 1),
-        )
-        return train(shown, config, length, rng=self.draws, device=self.device, progress=progress)
-
-
-def _cost(short: tuple[EpochRecord, ...], long: tuple[EpochRecord, ...]) -> _Cost:
-    """Return what a training costs, from the fastest epochs of two lengths.
-
-    Examples
-    --------
-    >>> def epoch(seconds):
-    ...     return EpochRecord(epoch=1, training_loss=0.0, validation_loss=0.0, learning_rate=0.0, seconds=seconds)
-    >>> _cost((epoch(3.0), epoch(1.5)), (epoch(3.0), epoch(3.1)))
-    _Cost(step=0.5, epoch=1.0)
-    """
-    fast, slow = (min(record.seconds for record in history) for history in (short, long))
-    few, many = TRIAL_STEPS
-    step = max((slow - fast) / (many - few), slow / (2 * many))
-    return _Cost(step, max(0.0, fast - few * step))
-
-
-def _predictor(model: Model, *, views: Literal[1, 8], device: str | torch.device) -> Restore:
-    return lambda frames: model.predict(frames, views=views, device=device)
-
-
-def _verdict(referee: Referee, tried: list[_Tried], warnings: tuple[str, ...]) -> Choice:
+def _verdict(referee: Referee, tried: list[Tried], warnings: tuple[str, ...]) -> Choice:
     """Take the simplest of those that are not measurably worse than the best."""
     order = list(METHODS)
     tried = sorted(tried, key=lambda one: order.index(one.method))
     best = min(tried, key=lambda one: referee.difference(one.estimate, tried[0].estimate).value)
     apart = {one.method: referee.difference(one.estimate, best.estimate) for one in tried}
     chosen = next(one for one in tried if one is best or apart[one.method].value < apart[one.method].standard_error)
-    as_it_is = _Tried("as it is", "", lambda frames: frames, referee.estimate(lambda frames: frames))
+    as_it_is = Tried("as it is", "", lambda frames: frames, referee.estimate(lambda frames: frames))
     lines = tuple(
         Judged(one.method, one.setting, referee.error(one.estimate), referee.difference(one.estimate, chosen.estimate))
         for one in (as_it_is, *tried)

@@ -175,6 +175,14 @@ def test_hidden_pixels_judge_where_neighbours_share_their_noise() -> None:
     assert sigma(blind.setting) < sigma(choice.setting)
 
 
+def test_what_hiding_neighbours_costs_is_said() -> None:
+    methods = ["noise2void"]
+    choice = choose(striped(), noise="unknown", mask_extent=(2, 0), methods=methods, steps=1, rng=0, progress=False)
+    assert any("spots of 5 × 1 pixels and less lose light" in warning for warning in choice.warnings)
+    plain = choose(striped(), noise="unknown", methods=methods, steps=1, rng=0, progress=False)
+    assert not any("lose light" in warning for warning in plain.warnings)
+
+
 def test_hidden_pixels_tell_the_error_with_the_noise() -> None:
     scene = smooth(256)
     noisy = scene[None] + 5 * torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(0))
