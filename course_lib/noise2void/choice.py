@@ -56,12 +56,15 @@ class Judged:
         Its mean squared error, in the referee's unit.
     behind : Measured
         By how much that exceeds the error of the method chosen.
+    restore : callable
+        Restores frames (N, Y, X), with all that they hold, by this method.
     """
 
     method: str
     setting: str
     error: Measured
     behind: Measured
+    restore: Restore
 
     @property
     def name(self) -> str:
@@ -282,7 +285,13 @@ def _verdict(referee: Referee, tried: list[Tried], warnings: tuple[str, ...]) ->
     chosen = next(one for one in tried if one is best or apart[one.method].value < apart[one.method].standard_error)
     as_it_is = Tried("as it is", "", lambda frames: frames, referee.estimate(lambda frames: frames))
     lines = tuple(
-        Judged(one.method, one.setting, referee.error(one.estimate), referee.difference(one.estimate, chosen.estimate))
+        Judged(
+            one.method,
+            one.setting,
+            referee.error(one.estimate),
+            referee.difference(one.estimate, chosen.estimate),
+            one.restore,
+        )
         for one in (as_it_is, *tried)
     )
     name = METHODS[chosen.method][0].upper() + METHODS[chosen.method][1:]

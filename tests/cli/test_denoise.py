@@ -13,7 +13,7 @@ from course_lib import images, samples
 from course_lib.cli import main
 from course_lib.images import Image
 from course_lib.noise import Camera
-from course_lib.noise2void import Config, SplittingConfig, choice
+from course_lib.noise2void import Config, SplittingConfig, choice, school
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -99,8 +99,8 @@ def test_all_methods_compete_and_the_reason_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = {"base_channels": 8, "depth": 1}
-    monkeypatch.setattr(choice, "Config", functools.partial(Config, **small))
-    monkeypatch.setattr(choice, "SplittingConfig", functools.partial(SplittingConfig, **small))
+    monkeypatch.setattr(school, "Config", functools.partial(Config, **small))
+    monkeypatch.setattr(school, "SplittingConfig", functools.partial(SplittingConfig, **small))
     assert run(written(counted(scene(128, 128))), "--steps", "20", "--device", "cpu") == 0
     told = capsys.readouterr()
     assert "photon splitting learns for 20 steps" in told.err

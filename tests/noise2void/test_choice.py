@@ -9,6 +9,7 @@ from course_lib import metrics, samples
 from course_lib.noise import detect_structure
 from course_lib.noise2void import Config, SplittingConfig
 from course_lib.noise2void import choice as choices
+from course_lib.noise2void import school
 from course_lib.noise2void.choice import choose, proposed_extent
 from course_lib.noise2void.classical import gaussian
 from course_lib.noise2void.referees import BlindSpotReferee, Measured, Restore
@@ -80,8 +81,8 @@ def test_of_two_that_differ_by_less_than_their_error_the_simpler_is_chosen(lead:
             return Measured(float((estimate - other).mean()), 0.1)
 
     tried = [
-        choices._Tried("noise2void", "600 steps", lambda frames: frames, torch.full((1, 2, 2), 1.0)),
-        choices._Tried("gaussian", "σ = 2 px", lambda frames: frames, torch.full((1, 2, 2), 1.0 + 0.1 * lead)),
+        school.Tried("noise2void", "600 steps", lambda frames: frames, torch.full((1, 2, 2), 1.0)),
+        school.Tried("gaussian", "σ = 2 px", lambda frames: frames, torch.full((1, 2, 2), 1.0 + 0.1 * lead)),
     ]
     found = choices._verdict(Told(), tried, ())
     assert (found.method, found.judged[1].method) == (expected, "gaussian")
@@ -96,16 +97,16 @@ def test_of_two_that_differ_by_less_than_their_error_the_simpler_is_chosen(lead:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks, and a clock that stands still: a step takes 0.1 s on any machine."""
     small = {"base_channels": 8, "depth": 1}
-    monkeypatch.setattr(choices, "Config", functools.partial(Config, **small))
-    monkeypatch.setattr(choices, "SplittingConfig", functools.partial(SplittingConfig, **small))
-    monkeypatch.setattr(choices.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(choices, "_cost", lambda short, long: choices._Cost(0.1, 0.05))
+    monkeypatch.setattr(school, "Config", functools.partial(Config, **small))
+    monkeypatch.setattr(school, "SplittingConfig", functools.partial(SplittingConfig, **small))
+    monkeypatch.setattr(school.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(school, "_cost", lambda short, long: school._Cost(0.1, 0.05))
 
 
 @pytest.mark.usefixtures("quick")
 def test_networks_share_the_time_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 11 s, 1 s are 10 looks at the validation set of each; the rest are 50 steps of each."""
-    monkeypatch.setattr(choices, "STEPS_FOR_ALL", 50)
+    monkeypatch.setattr(school, "STEPS_FOR_ALL", 50)
     told: list[str] = []
     image = counts(steps())
     choice = choose(image, noise="photons", minutes=11.1 / 60, rng=0, device="cpu", progress=False, tell=told.append)
