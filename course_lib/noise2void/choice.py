@@ -12,7 +12,7 @@ is: it invents less, and can be told in one line of a paper. The order is that o
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -64,7 +64,7 @@ class Judged:
     setting: str
     error: Measured
     behind: Measured
-    restore: Restore
+    restore: Restore = field(repr=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -7,9 +7,8 @@ import torch
 
 from course_lib import metrics, samples
 from course_lib.noise import detect_structure
-from course_lib.noise2void import Config, SplittingConfig
+from course_lib.noise2void import Config, SplittingConfig, school
 from course_lib.noise2void import choice as choices
-from course_lib.noise2void import school
 from course_lib.noise2void.choice import choose, proposed_extent
 from course_lib.noise2void.classical import gaussian
 from course_lib.noise2void.referees import BlindSpotReferee, Measured, Restore
