@@ -7,13 +7,17 @@ restored is kept in FOLDER, and what lies there already is not computed again: t
 
 Both learn from the images that are judged, as Noise2Void does, with a U-Net of equal size and equally many patches, and
 come with their own settings: masked share, normalization, batch normalization, schedule, validation, and the choice of
-the best weights. Those of course_lib were chosen on images that are not among these (see `course_lib.noise2void`).
-structN2V of CAREamics hides five pixels on each side, its default; course_lib hides as far as it finds noise shared.
+the best weights. The learning rate and the batch of course_lib were chosen on other images; its masked share, radius
+and network in trials with frame 0 of the hazelnut and a part of the receptacle among the images, and the least share of
+photon splitting on frame 2. An epoch of CAREamics is a pass through its images; they are repeated until it has 20
+steps, because its learning rate falls after ten epochs without progress, which were ten steps for a single small image.
+With structN2V both hide the same pixels, as far as course_lib finds the noise of these images shared.
 
 "simulated" has nuclei and filaments through a microscope, with Poisson noise, "streaks" the same with noise of a camera
-that is shared down the columns: the truth is known. "hazelnut" is one frame of five of real photon counts, and
-"receptacle" one of eight images to which real photons were dealt; the others judge, less their own noise. The best
-Gaussian filter is the one whose width the truth likes best.
+that is shared down the columns: the truth is known. "hazelnut" is one frame of five of real photon counts, judged by
+the other four, less the variance of their mean as these four show it; "receptacle" is one of eight images to which real
+photons are dealt at random, judged by the other seven, less their photon noise. The best Gaussian filter is the one
+whose width the judge likes best.
 
 No times are taken, so that this may run on a busy machine: a step costs what ``benchmarks/networks.py`` measured.
 """
@@ -35,22 +39,21 @@ import torch
 
 from benchmarks.machine import write_results
 from benchmarks.networks_quality import KINDS, LIBRARIES, PEERS, Judged, mean, scene, spread
-from course_lib import datasets
+from course_lib import datasets, noise
 from course_lib.live.figures.noise2void_streaks import streaked
-from course_lib.noise2void import classical
+from course_lib.noise2void import classical, proposed_extent
 
-CASE = {"patch": 64, "batch": 8, "steps": 400, "base_channels": 32, "depth": 2}
+CASE = {"patch": 64, "batch": 8, "steps": 400, "steps_per_epoch": 20, "base_channels": 32, "depth": 2}
 FIELDS, FIRST_FIELD = 6, 100
 STREAKS_CORRELATION, STREAKS_NOISE = 0.5, 0.25
 SIGMAS_PX = (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 
 
 class Task(NamedTuple):
-    """What is learned from and judged, with one draw of the noise, and steps after which CAREamics has seen it all."""
+    """What is learned from and judged, with one draw of the noise."""
 
     images: torch.Tensor
     judged: list[Judged]
-    steps_per_epoch: int
 
 
 def fields() -> torch.Tensor:
@@ -66,31 +69,30 @@ def known(clean: torch.Tensor) -> list[Judged]:
 def simulated(seed: int) -> Task:
     """Return photon counts of the fields."""
     clean = fields()
-    return Task(torch.poisson(clean, generator=torch.Generator().manual_seed(seed)), known(clean), 10)
+    return Task(torch.poisson(clean, generator=torch.Generator().manual_seed(seed)), known(clean))
 
 
 def streaks(seed: int) -> Task:
     """Return the fields with noise that is shared down the columns, relative to the peak of each."""
     clean = fields()
     white = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
-    noise = streaked(white, torch.tensor(STREAKS_CORRELATION))
-    return Task(clean + STREAKS_NOISE * clean.amax(dim=(1, 2), keepdim=True) * noise, known(clean), 10)
+    shared = streaked(white, torch.tensor(STREAKS_CORRELATION))
+    return Task(clean + STREAKS_NOISE * clean.amax(dim=(1, 2), keepdim=True) * shared, known(clean))
 
 
 def hazelnut(seed: int) -> Task:
     """Return the frame of number `seed`; the other four judge."""
     frames = datasets.load("hazelnut").tensor().float()
     number = seed % len(frames)
-    judge = (frames.sum(dim=0) - frames[number]) / (len(frames) - 1)
-    return Task(frames[number][None], [Judged(judge, judge / (len(frames) - 1))], 1)
+    others = torch.cat((frames[:number], frames[number + 1 :]))
+    return Task(frames[number][None], [Judged(others.mean(dim=0), others.var(dim=0) / len(others))])
 
 
 def receptacle(seed: int) -> Task:
-    """Return the sub-image of number `seed`; the other seven judge, on its scale."""
-    eight = datasets.load("receptacle_split").tensor().float()
-    others = eight.sum(dim=0) - eight[seed]
-    dose = float(others.sum() / eight[seed].sum())
-    return Task(eight[seed][None], [Judged(others / dose, others / dose**2)], 5)
+    """Return an eighth of the photons, dealt at random; the other seven judge, on its scale."""
+    photons = datasets.load("receptacle").tensor().float()
+    image, others = noise.split_photons(photons, fraction=1 / 8, rng=seed)
+    return Task(image[None], [Judged(others / 7, others / 49)])
 
 
 TASKS: dict[str, tuple[Callable[[int], Task], tuple[str, ...]]] = {
@@ -107,7 +109,9 @@ def restored(library: str, name: str, variant: str, seed: int, *, task: Task, pe
     if not answer.exists():
         unfinished = answer.with_suffix(".part.npz")
         interpreter = sys.executable if library == "course_lib" else peers
-        case = json.dumps({**CASE, "variant": variant, "seed": seed, "steps_per_epoch": task.steps_per_epoch})
+        case = json.dumps(
+            {**CASE, "variant": variant, "seed": seed, "reach": reach(task) if "struct" in variant else 0}
+        )
         images = folder / f"{name}_{variant}_{seed}_{library}.images.npz"
         np.savez(images, images=task.images.numpy())
         subprocess.run(
@@ -119,6 +123,11 @@ def restored(library: str, name: str, variant: str, seed: int, *, task: Task, pe
         unfinished.rename(answer)
     with np.load(answer) as given:
         return torch.from_numpy(given["restored"])
+
+
+def reach(task: Task) -> int:
+    """Return how far down the noise of the images is shared, as they show it themselves."""
+    return max(proposed_extent(noise.detect_structure(image))[0] for image in task.images)
 
 
 def best_gaussian_db(image: torch.Tensor, judge: Judged) -> float:

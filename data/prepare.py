@@ -35,7 +35,7 @@ def receptacle(sample: Path) -> np.ndarray:
 
 
 def receptacle_split(sample: Path) -> np.ndarray:
-    """Sum the arrival-time bins k, k + 8, k + 16 ... into sub-image k: eight independent images of one scene."""
+    """Sum the arrival-time bins k, k + 8, ... into sub-image k: eight independent images of nearly the same scene."""
     bins = _arrival_time_bins(sample)
     return np.stack([bins[..., k::8].sum(axis=2) for k in range(8)]).astype(np.uint16)
 

@@ -3,8 +3,9 @@
     python noise2void_quality_LIBRARY.py CASE INPUT.npz OUTPUT.npz
 
 ``CASE`` is JSON: ``variant`` (``"noise2void"``, ``"noise2void2"`` or ``"structn2v"``, whose noise is shared down the
-columns), ``patch`` side, ``batch``, ``steps``, ``steps_per_epoch``, ``depth`` and ``base_channels`` of the network, and
-``seed``. ``INPUT.npz`` holds ``images`` (N, Y, X); ``OUTPUT.npz`` receives ``restored``, of the same shape.
+columns as far as ``reach``), ``patch`` side, ``batch``, ``steps``, ``steps_per_epoch`` where there are epochs,
+``depth`` and ``base_channels`` of the network, and ``seed``. ``INPUT.npz`` holds ``images`` (N, Y, X); ``OUTPUT.npz``
+receives ``restored``, of the same shape.
 """
 
 import json

@@ -11,7 +11,7 @@ import torch
 
 from course_lib import metrics
 from course_lib.cli._denoise_noise import Look
-from course_lib.noise2void import Choice
+from course_lib.noise2void import METHODS, Choice
 
 __all__ = ["Section", "report", "residual_of", "warning_of_residual"]
 
@@ -157,7 +157,9 @@ def _table(choice: Choice) -> str:
             f'<td class="number">{error}</td><td class="number">{behind}</td></tr>'
         )
     head = f"<tr><th>method</th><th>error, {html.escape(choice.unit)}</th><th>larger than that chosen by</th></tr>"
-    return f"<table>\n{head}\n{chr(10).join(rows)}\n</table>"
+    left_out = [name for method, name in METHODS.items() if method not in {line.method for line in choice.judged}]
+    said = f"\n<p>Not tried: {html.escape(', '.join(left_out))}.</p>" if left_out else ""
+    return f"<table>\n{head}\n{chr(10).join(rows)}\n</table>{said}"
 
 
 def _number(value: float, standard_error: float) -> str:
@@ -209,7 +211,8 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
         _figure(
             plotting.autocorrelation(metrics.autocorrelation(residual, max_lag=LARGEST_LAG)),
             f"Autocorrelation of what was taken away. White noise has 0 everywhere but in the centre, within "
-            f"{2 / residual.numel() ** 0.5:.1g}.",
+            f"{2 / residual.numel() ** 0.5:.1g}; a restoration adds values slightly below 0 around the centre, to "
+            f"about −{LARGEST_CORRELATION:g}. Look for larger ones, above 0, or in one direction only.",
         ),
     ]
     history = section.choice.history
@@ -221,7 +224,12 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
         }
         figure = plotting.curves(epochs, losses, x_label="epoch", y_label="loss (normalized)")
         parts.append(
-            _figure(figure, "The loss of the network. It does not reach 0: the noise of what it is asked for is left.")
+            _figure(
+                figure,
+                "The loss of the network, in the numbers that it sees. It does not reach 0: the noise of what it is "
+                "asked for is left, more of it where the image is bright, so that training and validation, which look "
+                "at different parts, may end at different heights. The weights of the best epoch were taken.",
+            )
         )
     return parts
 

@@ -5,6 +5,8 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,12 @@ def _run(arguments: argparse.Namespace) -> None:
     result = replace(image, data=restored)
     images.write(output, result)
     seconds = time.monotonic() - begun
-    facts = [repr(result), f"Device: {devices.describe(device)}; {seconds:.0f} s; seed {given['seed']}"]
+    program = f"deep-learning-microscopy-course {version('deep-learning-microscopy-course')}"
+    facts = [
+        f"{result!r}, in the unit of the input",
+        f"Device: {devices.describe(device)}; {seconds:.0f} s; seed {given['seed']}",
+        f"Program: {program}, course denoise, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+    ]
     if "Z" in image.axes:
         facts.append("Planes were restored one by one.")
     _write(page, report(path.name, sections, facts=facts, pixel_size_um=image.voxel_size_um))

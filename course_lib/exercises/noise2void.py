@@ -61,6 +61,13 @@ def _divided_by_eight(image: torch.Tensor, places: torch.Tensor) -> torch.Tensor
     return seen
 
 
+def _median(image: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    seen = image.clone()
+    for row, column in places.tolist():
+        seen[row, column] = _window(image, row, column).median()
+    return seen
+
+
 def _zeroed(image: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     seen = image.clone()
     seen[places[:, 0], places[:, 1]] = 0
@@ -79,6 +86,11 @@ hide = Exercise(
         Mistake(
             _divided_by_eight,
             "One of the pixels lies at the border and has five neighbours, not eight: divide by as many as there are.",
+        ),
+        Mistake(
+            _median,
+            "That is the median of the window, and the pixel itself has a say in it: leave it out. Asked is for the "
+            "mean of its neighbours.",
         ),
         Mistake(
             _zeroed,
@@ -104,7 +116,10 @@ hide = Exercise(
         ),
     ),
     relative_tolerance=1e-4,
-    praise="Hidden. What stands there now has nothing of the pixel's own noise, and looks like a pixel of the image.",
+    praise=(
+        "Hidden. What stands there now has nothing of the pixel's own noise. It is smoother than a pixel, which "
+        "a network can notice; that is why Noise2Void takes a single neighbour."
+    ),
 )
 
 
@@ -146,6 +161,12 @@ def _change_if_zero(network: Network, image: torch.Tensor, row: int, column: int
     return float((network(image) - network(without))[row, column])
 
 
+def _difference(network: Network, image: torch.Tensor, row: int, column: int, *, step: float) -> float:
+    changed = image.clone()
+    changed[row, column] += step
+    return float((network(changed) - network(image))[row, column]) / step
+
+
 leak = Exercise(
     draw=functools.partial(_draw_leak, blind=False),
     draw_other=functools.partial(_draw_leak, blind=True),
@@ -160,6 +181,16 @@ leak = Exercise(
             lambda network, image, row, column: _gradient(network, image, of=lambda output: output[row, column]).sum(),
             "You added up the gradient over all pixels. Only that at [row, column] is the leak: all others are what "
             "the network may see.",
+        ),
+        Mistake(
+            lambda network, image, row, column: _gradient(network, image, of=lambda output: output[row, column]),
+            "That is the whole gradient, with respect to every pixel of the image. The leak is one of its numbers: "
+            "take [row, column] of it.",
+        ),
+        Mistake(
+            functools.partial(_difference, step=0.01),
+            "That is a one-sided difference: a step, however small, bends the answer. Let torch differentiate: "
+            "requires_grad_() and torch.autograd.grad.",
         ),
         Mistake(
             lambda network, image, row, column: abs(_leak(network, image, row, column)),
@@ -239,12 +270,24 @@ floor = Exercise(
             "That is the standard deviation. The loss is a mean *squared* error.",
         ),
         Mistake(
+            lambda m, g, o, r, s: ((m - o) + r**2) / s**2,
+            "ADU are no electrons: multiply by the gain, before you take their mean for their variance.",
+        ),
+        Mistake(
+            lambda m, g, o, r, s: (m - o) / s**2,
+            "The variance is the mean only for photon counts. A camera has a gain, and adds read noise.",
+        ),
+        Mistake(
+            lambda m, g, o, r, s: m / s**2,
+            "The variance is the mean only for photon counts. A camera has an offset, a gain, and adds read noise.",
+        ),
+        Mistake(
             lambda m, g, o, r, s: ((m - o) / g + r**2) / g**2 / s**2,
             "The gain is in electrons per ADU: multiply the ADU by it to count electrons.",
         ),
     ),
     relative_tolerance=0.01,
-    praise="That is the lowest loss an honest training can reach. One that falls below it has found a leak.",
+    praise="That is the lowest loss at pixels that were never asked for. A validation loss below it has found a leak.",
 )
 
 

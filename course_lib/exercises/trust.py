@@ -3,11 +3,13 @@
 import dataclasses
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from course_lib import metrics
 from course_lib.exercises.exercise import Case, Exercise, Feedback, Mistake
 from course_lib.noise2void.classical import gaussian
 from course_lib.seeding import generator
@@ -206,10 +208,12 @@ class _Triage(Exercise):
         wrong = [pair for pair in zip(asked.said, right, strict=True) if not _same(*pair)]
         said, meant = wrong[0]
         none = "" if isinstance(said, str) and said in VERDICTS else f", which is none of {', '.join(VERDICTS)}"
+        missed = Counter(kind for _, kind in wrong).most_common(1)[0]
         return Feedback(
             "wrong",
             f"Not yet: for one hidden input you returned {said!r}{none}, but {meant!r} is right. Of {len(right)} "
-            f"restorations {len(right) - len(wrong)} got the right verdict.",
+            f"restorations {len(right) - len(wrong)} got the right verdict; most often missed is {missed[0]!r}, "
+            f"{missed[1]} times.",
         )
 
 
@@ -256,6 +260,11 @@ def _verdict(
     return "invented" if _surplus(raw, restored) > surplus else "good"
 
 
+def _pattern_first(raw: torch.Tensor, restored: torch.Tensor) -> str:
+    """Ask for the chessboard first, with a threshold that stripes exceed, too."""
+    return "chessboard" if float(metrics.chessboard(restored)) > 0.3 else _verdict(raw, restored)
+
+
 triage = _Triage(
     draw=_draw_triage,
     solution=_verdict,
@@ -263,6 +272,11 @@ triage = _Triage(
         Mistake(
             lambda raw, restored: "good",
             "You believe them all. So does whoever judges by the look; but two of ten are good. Begin with one test.",
+        ),
+        Mistake(
+            _pattern_first,
+            "Some of the stripes you call a chessboard: rows that jump have a part that repeats every two pixels, too. "
+            "Look for stripes first, or raise the threshold.",
         ),
         Mistake(
             functools.partial(_verdict, light=0.0),

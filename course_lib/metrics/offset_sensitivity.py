@@ -68,12 +68,14 @@ def offset_sensitivity(
     check_spatial(image, dimensions, name="image")
     if not math.isfinite(offset) or offset == 0:
         raise ValueError(f"offset is {offset:g}, but must be finite and not 0: what is added to every pixel.")
-    before, after = restore(image), restore(image + offset)
+    before, after = restore(image.clone()), restore(image + offset)
     for answer in (before, after):
         if answer.shape != image.shape:
             raise ValueError(
                 f"restore returned shape {tuple(answer.shape)} for an image of shape {tuple(image.shape)}, but both "
                 f"must be the same."
             )
+        if not bool(answer.isfinite().all()):
+            raise ValueError("restore returned values that are NaN or infinite: mend it, or look at what it was given.")
     change = double(after) - offset - double(before)
     return change.square().mean(dim=tuple(range(-dimensions, 0))).sqrt()

@@ -90,12 +90,14 @@ def planted_light(
     for window in windows:
         shape[window] += spot.to(counts)
     added = torch.poisson(photons * shape, generator=generator(rng, counts.device))
-    change = double(restore(counts + added)) - double(restore(counts))
+    change = double(restore(counts + added)) - double(restore(counts.clone()))
     if change.shape != counts.shape:
         raise ValueError(
             f"restore returned shape {tuple(change.shape)} for counts of shape {tuple(counts.shape)}, but both must be "
             f"the same."
         )
+    if not bool(change.isfinite().all()):
+        raise ValueError("restore returned values that are NaN or infinite: mend it, or look at what it was given.")
     left, planted = (sum(float(image[window].sum()) for window in windows) for image in (change, added))
     return left / planted if planted else math.nan
 

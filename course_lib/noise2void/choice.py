@@ -6,13 +6,13 @@ splitting alone, which on photon counts has won so far. All see the same part of
 by the same other part (`course_lib.noise2void.referees`), so that their *differences* are known far more sharply than
 their errors.
 
-The least error is not always taken. Of two methods whose difference is not larger than its standard error, the simpler
-is: it invents less, and can be told in one line of a paper. The order is that of `METHODS`.
+The least error is not always taken. Of two methods whose difference is not larger than twice its standard error, the
+simpler is: it invents less, and can be told in one line of a paper. The order is that of `METHODS`.
 """
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -34,6 +34,8 @@ SIGMAS_PX = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.
 STRENGTHS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.3, 1.7)
 WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
 
+SURE = 4.0
+"""Standard errors below 0 from which an error is taken for impossible."""
 JUDGED_SIDE = 512
 """Pixels: of larger images a part of this side is judged, of smaller ones as many frames as have as many pixels."""
 MOST_LEARNED = 2**24
@@ -181,8 +183,7 @@ def choose(
     """
     clock, tell = Clock(60 * minutes), tell or _nobody
     draws = generator(rng)
-    if frames.ndim != 3:
-        raise ValueError(f"frames has shape {tuple(frames.shape)}, but must be (N, Y, X): one frame is frames[None].")
+    _check(frames, noise, mask_extent, methods, steps)
     usable = [name for name in METHODS if name in methods and (noise == "photons" or name not in ONLY_COUNTS)]
     warnings = []
     if min(frames.shape[-2:]) < SMALLEST_LEARNED and set(usable) & set(LEARNED):
@@ -219,7 +220,37 @@ def choose(
             f"right: spots of {2 * down + 1} × {2 * right + 1} pixels and less lose light that way, and may get dark "
             f"middles. Compare them with the raw image."
         )
-    return _verdict(referee, tried, tuple(warnings))
+    choice = _verdict(referee, tried, tuple(warnings))
+    impossible = [line for line in choice.judged if line.error.value < -SURE * line.error.standard_error]
+    if noise == "photons" and impossible:
+        worst = min(impossible, key=lambda line: line.error.value / line.error.standard_error)
+        warning = (
+            f"{worst.name} would have an error of {_shown(worst.error)} {choice.unit}, but no squared error is below "
+            f"0: the values have less noise than photons of their number. Are an offset or grey levels in them? Give "
+            f"gain and offset, or take noise='unknown'."
+        )
+        choice = replace(choice, warnings=(*choice.warnings, warning))
+    return choice
+
+
+def _check(
+    frames: torch.Tensor, noise: str, mask_extent: tuple[int, int], methods: Collection[str], steps: int | None
+) -> None:
+    if frames.ndim != 3:
+        raise ValueError(f"frames has shape {tuple(frames.shape)}, but must be (N, Y, X): one frame is frames[None].")
+    if not frames.numel():
+        raise ValueError(f"frames has shape {tuple(frames.shape)}, which holds no pixel: give at least one frame.")
+    if noise not in ("photons", "unknown"):
+        raise ValueError(f"noise is {noise!r}, but must be 'photons' or 'unknown'.")
+    if noise == "photons" and any(mask_extent):
+        raise ValueError(
+            f"mask_extent is {mask_extent}, but the noise of photons is shared with no neighbour: pass noise='unknown'."
+        )
+    strangers = [name for name in methods if name not in METHODS]
+    if strangers:
+        raise ValueError(f"there is no method {', '.join(strangers)}: choose of {', '.join(METHODS)}.")
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps is {steps}, but must be at least 1: 600 suit many images.")
 
 
 def _nobody(text: str) -> None:
@@ -232,7 +263,8 @@ def _parts(frames: torch.Tensor) -> tuple[torch.Tensor, tuple[Any, ...]]:
     every = -(-frames.numel() // MOST_LEARNED)
     learned = frames[:: min(every, len(frames))]
     most = max(1, JUDGED_SIDE**2 // (min(height, JUDGED_SIDE) * min(width, JUDGED_SIDE)))
-    numbers = torch.linspace(0, len(learned) - 1, min(most, len(learned)) + 2)[1:-1].round().long()
+    count = min(most, len(learned))
+    numbers = ((torch.arange(count) + 0.5) * len(learned) / count).long()
     contrast = learned[numbers].float().mean(dim=0)
     return learned, (numbers[:, None, None], *_busiest(contrast))
 
@@ -282,7 +314,7 @@ def _verdict(referee: Referee, tried: list[Tried], warnings: tuple[str, ...]) ->
     tried = sorted(tried, key=lambda one: order.index(one.method))
     best = min(tried, key=lambda one: referee.difference(one.estimate, tried[0].estimate).value)
     apart = {one.method: referee.difference(one.estimate, best.estimate) for one in tried}
-    chosen = next(one for one in tried if one is best or apart[one.method].value < apart[one.method].standard_error)
+    chosen = next(one for one in tried if one is best or apart[one.method].value < 2 * apart[one.method].standard_error)
     as_it_is = Tried("as it is", "", lambda frames: frames, referee.estimate(lambda frames: frames))
     lines = tuple(
         Judged(
@@ -315,7 +347,7 @@ def _verdict(referee: Referee, tried: list[Tried], warnings: tuple[str, ...]) ->
         reason=reason,
         judged=lines,
         unit=referee.unit,
-        restore=chosen.restore,
+        restore=lambda frames: chosen.restore(frames.float()),
         history=chosen.history,
         warnings=warnings,
     )

@@ -51,7 +51,7 @@ def gaussian(image: torch.Tensor, *, sigma: float) -> torch.Tensor:
     if reach == 0:
         return image.clone()
     places = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    kernel = torch.exp(-places.square() / (2 * sigma**2))
+    kernel = torch.exp(-0.5 * (places / sigma).square())
     kernel = (kernel / kernel.sum()).to(image)
     for axis in (-2, -1):
         image = (

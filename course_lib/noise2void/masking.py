@@ -30,6 +30,8 @@ import torch
 
 __all__ = ["Mask", "draw_mask"]
 
+MOST_NEIGHBORS = 2**21
+"""Neighbours whose median is taken at once: more would fill the memory with their coordinates."""
 MOST_ROUNDS = 200
 """Draws after which it is clear that a pixel has no neighbour left that is not hidden."""
 
@@ -70,11 +72,17 @@ class Mask:
         seen = self._replaced(images, torch.full(self.hidden.shape, math.nan, device=images.device))
         steps = torch.arange(-self.radius, self.radius + 1)
         offsets = torch.cartesian_prod(*[steps] * len(self.sides))
-        places = _coordinates(self.hidden, self.sides)[..., None, :] + offsets
-        inside = ((places >= 0) & (places < torch.tensor(self.sides))).all(dim=-1).to(images.device)
+        at_once = max(1, MOST_NEIGHBORS // (self.hidden[:, :, 0].numel() * len(offsets)))
+        medians = [self._medians(seen, part, offsets) for part in torch.split(self.hidden, at_once, dim=2)]
+        return self._replaced(images, torch.cat(medians, dim=2))
+
+    def _medians(self, seen: torch.Tensor, hidden: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """Return the median of what is seen around each of some hidden pixels."""
+        places = _coordinates(hidden, self.sides)[..., None, :] + offsets
+        inside = ((places >= 0) & (places < torch.tensor(self.sides))).all(dim=-1).to(seen.device)
         numbers = _numbers(places.clamp(min=0).minimum(torch.tensor(self.sides) - 1), self.sides)
-        around = seen.flatten(2).gather(2, numbers.flatten(2).to(images.device)).view(numbers.shape)
-        return self._replaced(images, around.where(inside, math.nan).nanmedian(dim=-1).values)
+        around = seen.flatten(2).gather(2, numbers.flatten(2).to(seen.device)).view(numbers.shape)
+        return around.where(inside, math.nan).nanmedian(dim=-1).values
 
     def every(self, step: int, *, start: int) -> Self:
         """Return the mask of every `step`-th image, from number `start` on."""

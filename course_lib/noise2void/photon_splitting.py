@@ -4,7 +4,8 @@ A count :math:`y` is Poisson around the signal :math:`s`. If each of its photons
 kept back otherwise, what is shown, :math:`v`, and the rest, :math:`r = y - v`, are Poisson with means :math:`ps` and
 :math:`(1 - p)s`, and independent of each other for a given :math:`s` (`course_lib.noise.split_photons`). So a network
 :math:`f` that sees :math:`v / p` and is asked for :math:`r / (1 - p)` is trained by a target that is right on average
-and whose noise it cannot know [1]_:
+and whose noise it cannot know. (The idea is that of [1]_, who ask for the place of the next photon, by cross-entropy;
+the squared error of a split is this library's.)
 
 .. math::
 

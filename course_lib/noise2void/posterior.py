@@ -1,10 +1,11 @@
 r"""Draw the photons that might have come next, and see how much they would have changed the restored image.
 
 Photons of an unknown signal :math:`s` arrive at the rate :math:`\mathrm{E}(s \mid \text{photons so far})` [1]_, and a
-network trained by photon splitting gives just that. So photons can be drawn from it: a share :math:`p` of the photons
-is shown, :math:`v`, the network tells the rate of the next ones, these are drawn and added, and so on up to the full
-dose [2]_. Each run ends with another image of counts :math:`y'`, which could have been recorded after :math:`v` as well
-as the real one, and with the network's answer for it, :math:`m(y') = \mathrm{E}(s \mid y')`.
+network trained by photon splitting gives an estimate of just that, since the squared error is least for the mean. So
+photons can be drawn from it: a share :math:`p` of the photons is shown, :math:`v`, the network tells the rate of the
+next ones, these are drawn and added, and so on up to the full dose [2]_. Each run ends with another image of counts
+:math:`y'`, which could have been recorded after :math:`v` as well as the real one, and with the network's answer for
+it, :math:`m(y') = \mathrm{E}(s \mid y')`.
 
 **What is that a posterior of?** Of the *answer that the full dose would give*, for someone who knows only the share
 that was shown: if the network is right, :math:`m` of the real counts is one more draw, like any other. It is not the

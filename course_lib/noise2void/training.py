@@ -6,8 +6,9 @@ counts its errors at these pixels, against their *noisy* values :math:`y = s + n
 .. math:: \mathrm{E}\,(f - y)^2 = \mathrm{E}\,(f - s)^2 + \mathrm{E}\,n^2 .
 
 The mixed term is missing because the noise of a hidden pixel has nothing to do with what the network saw. So the least
-loss is reached by the best guess of the *signal*; and no honest loss falls below the variance of the noise. One that
-does has found a leak.
+loss is reached by the best guess of the *signal*; and at pixels that were never asked for in training, those kept apart
+for validation, no honest loss falls below the variance of the noise. One that does has found a leak. The training loss
+may fall farther, in a long training on a small image: then the network has learned its noise by heart.
 
 References
 ----------

@@ -54,3 +54,14 @@ def test_other_errors_name_what_is_wrong():
         offset_sensitivity(lambda image: image[:8], noisy(16, 16), offset=1.0)
     with pytest.raises(ValueError, match=r"dimensions is 4, but must be 2 \(images\) or 3 \(stacks\)"):
         offset_sensitivity(torch.sqrt, noisy(16, 16), offset=1.0, dimensions=4)
+
+
+def test_a_restoration_that_writes_into_its_input_changes_nothing_of_it() -> None:
+    image = torch.full((8, 8), 4.0)
+    assert float(offset_sensitivity(lambda y: y.mul_(0.5), image, offset=5.0)) == pytest.approx(2.5)
+    assert bool((image == 4.0).all())
+
+
+def test_a_restoration_that_gives_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        offset_sensitivity(lambda y: y / 0, torch.zeros(8, 8), offset=1.0)

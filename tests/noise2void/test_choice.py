@@ -63,9 +63,9 @@ def test_the_width_of_the_blur_is_the_best_one() -> None:
     assert choice.reason == "Gaussian blur was asked for."
 
 
-@pytest.mark.parametrize(("lead", "expected"), [(0.3, "gaussian"), (3.0, "noise2void")])
+@pytest.mark.parametrize(("lead", "expected"), [(0.3, "gaussian"), (1.5, "gaussian"), (3.0, "noise2void")])
 def test_of_two_that_differ_by_less_than_their_error_the_simpler_is_chosen(lead: float, expected: str) -> None:
-    """A lead of 0.3 standard errors does not count, one of 3 does."""
+    """A lead of one and a half standard errors does not count, one of 3 does."""
 
     class Told:
         unit, pixels, shown = "photons²", 1, torch.zeros(1, 2, 2)
@@ -86,7 +86,8 @@ def test_of_two_that_differ_by_less_than_their_error_the_simpler_is_chosen(lead:
     found = choices._verdict(Told(), tried, ())
     assert (found.method, found.judged[1].method) == (expected, "gaussian")
     if expected == "gaussian":
-        assert "Gaussian blur is chosen: Noise2Void is not measurably better, by 0.03 ± 0.10 photons²" in found.reason
+        told = f"Gaussian blur is chosen: Noise2Void is not measurably better, by {0.1 * lead:.2f} ± 0.10 photons²"
+        assert told in found.reason
         assert found.name == "Gaussian blur (σ = 2 px)"
     else:
         assert "that of Gaussian blur, which comes next, is larger by 0.30 ± 0.10 photons²" in found.reason
@@ -175,6 +176,14 @@ def test_hidden_pixels_judge_where_neighbours_share_their_noise() -> None:
     assert sigma(blind.setting) < sigma(choice.setting)
 
 
+def test_grey_levels_that_are_no_photons_are_noticed_by_an_impossible_error() -> None:
+    image = counts(steps())
+    camera = choose(image + 400, noise="photons", methods=["gaussian"], rng=0)
+    assert any("but no squared error is below" in warning for warning in camera.warnings)
+    photons = choose(image, noise="photons", methods=["gaussian"], rng=0)
+    assert photons.warnings == ()
+
+
 def test_what_hiding_neighbours_costs_is_said() -> None:
     methods = ["noise2void"]
     choice = choose(striped(), noise="unknown", mask_extent=(2, 0), methods=methods, steps=1, rng=0, progress=False)
@@ -210,9 +219,21 @@ def test_of_a_film_several_frames_are_judged() -> None:
     assert len(learned[judged][:, 0, 0].unique()) == 20
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 10, 40])
+def test_no_frame_is_judged_twice(count: int) -> None:
+    film = torch.arange(float(count))[:, None, None].expand(count, 128, 100)
+    learned, judged = choices._parts(film)
+    assert len(learned[judged][:, 0, 0].unique()) == len(learned[judged]) == min(count, 20)
+
+
 @pytest.mark.parametrize(
     ("frames", "words", "says"),
     [
+        (torch.zeros(0, 64, 64), {}, "holds no pixel"),
+        (striped(), {"noise": "Photons"}, "noise is 'Photons', but must be"),
+        (striped(), {"mask_extent": (2, 0)}, "shared with no neighbour: pass noise='unknown'"),
+        (striped(), {"methods": ["gauss"]}, "there is no method gauss: choose of gaussian, tv"),
+        (striped(), {"steps": 0}, "steps is 0, but must be at least 1"),
         (torch.ones(64, 64), {}, r"frames has shape \(64, 64\), but must be \(N, Y, X\): one frame is frames\[None\]"),
         (
             striped(),

@@ -146,3 +146,19 @@ def test_the_same_seed_hides_the_same() -> None:
 def test_a_mask_that_hides_all_is_refused() -> None:
     with pytest.raises(ValueError, match="hides all within neighborhood_radius 1"):
         draw_mask(1, 1, (8, 8), masked_fraction=0.2, neighborhood_radius=1, mask_extent=(1, 7), rng=_generator())
+
+
+def test_medians_taken_in_parts_are_those_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand((2, 1, 8, 32, 32), generator=torch.Generator().manual_seed(0))
+    mask = draw_mask(
+        2,
+        1,
+        (8, 32, 32),
+        masked_fraction=0.02,
+        neighborhood_radius=2,
+        mask_extent=(0, 1, 1),
+        rng=torch.Generator().manual_seed(0),
+    )
+    whole = mask.median(images)
+    monkeypatch.setattr("course_lib.noise2void.masking.MOST_NEIGHBORS", 1000)
+    assert torch.equal(mask.median(images), whole)
