@@ -32,7 +32,7 @@ from course_lib.forward import ImagingSystem
 from course_lib.noise2void import choose, classical
 from course_lib.optics import Microscope, gaussian_psf
 
-STEPS = 600
+STEPS = 400
 SIDE, PIXEL_UM, BACKGROUND = 256, 0.1, 0.05
 STRENGTHS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 FIRST_SEED = 900
