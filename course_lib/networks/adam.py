@@ -61,7 +61,7 @@ class Adam:
     >>> for _ in range(60):
     ...     weight.grad = 2 * weight.detach()  # of the loss weight²
     ...     optimizer.step()
-    >>> abs(float(weight)) < 0.3
+    >>> abs(weight.item()) < 0.3
     True
     """
 

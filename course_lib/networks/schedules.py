@@ -24,7 +24,7 @@ def one_cycle(step: int, steps: int, *, peak: float) -> tuple[float, float]:
     Examples
     --------
     >>> [f"{one_cycle(step, 11, peak=1.0)[0]:.2f}" for step in (0, 1, 2, 5, 10)]
-    ['0.04', '0.44', '0.99', '0.67', '0.00']
+    ['0.04', '0.42', '0.96', '0.73', '0.00']
     """
     top, last = WARM_UP * steps - 1, steps - 1.0
     if step <= top:

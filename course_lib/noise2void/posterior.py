@@ -15,8 +15,10 @@ posterior of the signal itself, which is wider by what the full dose does not te
 
 The standard deviation of the answers is the root of the first term. At a share of one half it is also the error that is
 left at the full dose, as far as squared errors fall as one over the photons; where they fall more slowly, as at detail,
-the error is larger. On simulated filaments of the training's kind the answer of the real photons was as far from the
-mean of the draws as they were themselves, to within 10 %, and the error against the truth 1.3 to 1.5 times as large.
+the error is larger. On simulated filaments of the training's kind (three trainings of each of three
+lengths) the answer of the real photons was as far from the mean of the draws as they were themselves, to within 6 % in
+the third of the pixels where they scatter most, and by up to 18 % farther in the third where they scatter least, in the
+dark; and the error against the truth was 1.3 to 1.5 times as large.
 The scatter knows of noise alone: what the network has learned wrongly, it repeats in each run.
 
 References

@@ -231,8 +231,8 @@ def test_speed_and_quality_of_networks_are_judged(repository: Path, monkeypatch:
 
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "has no acquisition, camera, deconvolution, deconvolution_quality, live_latency, networks, networks_quality, "
-        "psf.json. "
+        "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, live_latency, networks, "
+        "networks_quality, noise2void_3d, noise2void_quality, psf.json. "
         "This chapter needs the course's repository"
     )
     with pytest.raises(FileNotFoundError, match=message):

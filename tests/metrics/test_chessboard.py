@@ -15,7 +15,7 @@ PATTERNS = {"rows": (-1) ** Y, "columns": (-1) ** X, "chessboard": (-1) ** (X + 
 @given(amplitude=st.floats(0.01, 100), level=st.floats(-1e3, 1e3), slopes=st.tuples(st.floats(-9, 9), st.floats(-9, 9)))
 @settings(max_examples=20, deadline=None)
 def test_the_amplitude_is_found_on_any_plane(name, amplitude, level, slopes):
-    image = level + slopes[0] * Y.double() + slopes[1] * X + amplitude * PATTERNS[name]
+    image = level + slopes[0] * Y.double() + slopes[1] * X.double() + amplitude * PATTERNS[name]
     assert float(chessboard(image)) == pytest.approx(amplitude, rel=1e-6, abs=1e-9)
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = {"patch_side": 32, "base_channels": 8, "depth": 1}
 BRIEF = TrainingConfig(epochs=2, steps_per_epoch=3, batch_size=2)
-LONGER = TrainingConfig(epochs=2, steps_per_epoch=60, batch_size=8, learning_rate=3e-3)
+LONGER = TrainingConfig(epochs=2, steps_per_epoch=100, batch_size=8, learning_rate=3e-3)
 
 Batch = tuple[torch.Tensor, ...]
 
