@@ -23,7 +23,7 @@ import tifffile
 import torch
 
 from benchmarks.machine import write_results
-from benchmarks.steps import watch_steps
+from benchmarks.peers.steps import watch_steps
 from course_lib import care, devices, images, networks, samples
 
 PAIRS, PLANES, FIELD, REPEATS = 4, 64, 128, 16

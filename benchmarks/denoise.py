@@ -9,8 +9,8 @@ was tried. What is compared with it knows more: the Gaussian filter and non-loca
 likes best. BM3D is the package of its authors, after Anscombe's transform and with the same inverse as our filters; its
 licence allows no commercial use, so it is in no package of this course.
 
-The real images are other frames and sub-images than those on which defaults were tried. No times are taken, so that
-this may run on a busy machine.
+Of the real images, frame 2 of the hazelnut took part in choosing the least share of photon splitting, and a part of the
+receptacle in earlier trials; the other frames did not. No times are taken, so that this may run on a busy machine.
 """
 
 import argparse

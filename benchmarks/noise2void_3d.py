@@ -15,7 +15,7 @@ import time
 import torch
 
 from benchmarks.machine import write_results
-from benchmarks.steps import watch_steps
+from benchmarks.peers.steps import watch_steps
 from course_lib import devices, networks, noise2void, samples
 
 PLANES, FIELD, REPEATS = 32, 128, 4

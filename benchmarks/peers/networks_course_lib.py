@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from networks_measuring import main
+from steps import watch_steps
 
 from course_lib import care, networks
-from course_lib.networks.adam import Adam
 
 
 def train(
@@ -32,17 +32,6 @@ def train(
         return model.predict(torch.from_numpy(large), device="cpu", precision=precision).numpy()
 
     return predict, model.network, str(used).removeprefix("torch.")
-
-
-def watch_steps(note: Callable[[], None]) -> None:
-    """Have a function called after each step of Adam."""
-    original = Adam.step
-
-    def step(self: Adam) -> None:
-        original(self)
-        note()
-
-    Adam.step = step
 
 
 if __name__ == "__main__":

@@ -148,6 +148,21 @@ def test_the_weights_kept_are_those_of_the_least_validation_loss() -> None:
     assert_same(network.state_dict(), seen[2])
 
 
+def test_a_state_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """Its optimizer was that of torch."""
+    path = tmp_path / "state"
+
+    def end(record: EpochRecord) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights_after(state_path=path, on_epoch=end)
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"optimizer": {"state": {}, "param_groups": []}}, path)
+    with pytest.raises(ValueError, match="written by an earlier version of the course.*delete the file"):
+        weights_after(state_path=path)
+
+
 def test_it_stops_where_there_is_no_progress() -> None:
     losses = [3.0, 1.0, 2.0, 1.5, 0.1, 0.1]
     config = CONFIG.replace(epochs=6, stop_after=2)
