@@ -159,7 +159,7 @@ def test_a_state_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
         weights_after(state_path=path, on_epoch=end)
     state = torch.load(path, weights_only=True)
     torch.save(state | {"optimizer": {"state": {}, "param_groups": []}}, path)
-    with pytest.raises(ValueError, match="written by an earlier version of the course.*delete the file"):
+    with pytest.raises(ValueError, match=r"written by an earlier version of the course.*delete the file"):
         weights_after(state_path=path)
 
 
