@@ -60,6 +60,16 @@ def cells3d_nuclei(sample: Path) -> np.ndarray:
     return images.read(sample, axes="ZYX").data[:, 112:240, :128].copy()
 
 
+def plane_as_it_is(sample: Path) -> np.ndarray:
+    """Take an image, or labels, as they are."""
+    return images.read(sample, axes="YX").data
+
+
+def stack_as_it_is(sample: Path) -> np.ndarray:
+    """Take a stack, or labels, as they are; the file does not name its axes."""
+    return images.read(sample, axes="ZYX").data
+
+
 RECIPES: dict[str, Callable[[Path], np.ndarray]] = {
     "hazelnut": hazelnut,
     "receptacle": receptacle,
@@ -67,6 +77,10 @@ RECIPES: dict[str, Callable[[Path], np.ndarray]] = {
     "telomeres": telomeres,
     "terra_nuclei": terra_nuclei,
     "cells3d_nuclei": cells3d_nuclei,
+    "dsb2018_nuclei_2d": plane_as_it_is,
+    "dsb2018_nuclei_2d_labels": plane_as_it_is,
+    "stardist_nuclei_3d": stack_as_it_is,
+    "stardist_nuclei_3d_labels": stack_as_it_is,
 }
 
 

@@ -31,6 +31,10 @@ def test_every_data_set_is_shipped_or_fetched() -> None:
         "telomeres",
         "terra_nuclei",
         "cells3d_nuclei",
+        "dsb2018_nuclei_2d",
+        "dsb2018_nuclei_2d_labels",
+        "stardist_nuclei_3d",
+        "stardist_nuclei_3d_labels",
     } == set(SHIPPED)
 
 
