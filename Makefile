@@ -59,6 +59,12 @@ bench: book .venv-peers/.installed .venv-careamics/.installed
 	.venv-careamics/bin/pip install --requirement benchmarks/peers/requirements-careamics.txt
 	@touch .venv-careamics/.installed
 
+.venv-segmentation/.installed: benchmarks/peers/requirements-segmentation.txt
+	$(PYTHON) -m venv .venv-segmentation
+	.venv-segmentation/bin/pip install --upgrade pip
+	.venv-segmentation/bin/pip install --requirement benchmarks/peers/requirements-segmentation.txt
+	@touch .venv-segmentation/.installed
+
 gpu: setup
 	$(BIN)/pytest -m gpu
 
