@@ -16,9 +16,9 @@ its plateaus (40 epochs without a better validation), the weights with the best 
 ``predict`` reads the ``image`` of each file, and writes ``probability`` (Y/2, X/2), ``distances`` (Y/2, X/2, rays) in
 pixels and the ``shape`` of the image. Settings: ``model``, the folder of a network, and ``rounds``.
 
-``nms`` reads what ``predict`` wrote. It writes the candidates, the likeliest first: ``probability`` (N,), ``distances``
-(N, rays) and ``points`` (N, 2) in pixels; and which are left, ``kept`` (K, 2), and ``labels`` (Y, X). Settings:
-``probability_threshold``, ``suppression_threshold`` and ``rounds``.
+``nms`` reads what ``predict`` wrote. It writes the candidates, the likeliest first, equal ones in StarDist's order:
+``probability`` (N,), ``distances`` (N, rays) and ``points`` (N, 2) in pixels; and which are left, ``kept`` (K, 2), and
+``labels`` (Y, X). Settings: ``probability_threshold``, ``suppression_threshold`` and ``rounds``.
 
 ``make-flows`` reads ``labels`` (Y, X), and writes the ``flows`` (2, Y, X) and the ``cell_probability`` (Y, X) of a
 network of Cellpose that makes no error: five times the unit vectors, and 6 or -6, a logit. No settings.
@@ -225,11 +225,14 @@ def likeliest_first(probability: np.ndarray, distances: np.ndarray, threshold: f
 
 def make_flows(_settings: dict, given: Path, answers: Path) -> dict[str, Any]:
     """Write what a network without error would predict of given labels."""
+    import torch
     from cellpose.dynamics import labels_to_flows
 
+    processor = torch.device("cpu")
     report = {}
     for name, arrays in read(given).items():
-        (made,), seconds = timed(lambda labels=arrays["labels"]: labels_to_flows([labels.astype(np.int32)]))
+        labels = arrays["labels"].astype(np.int32)
+        (made,), seconds = timed(lambda labels=labels: labels_to_flows([labels], device=processor))
         foreground, flows = made[1] > 0, made[2:]
         cell_probability = np.where(foreground, LOGIT, -LOGIT).astype(np.float32)
         np.savez(answers / f"{name}.npz", flows=FLOW_SCALE * flows, cell_probability=cell_probability)
