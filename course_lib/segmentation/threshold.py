@@ -92,7 +92,7 @@ def threshold_level(image: torch.Tensor | Array, *, method: GlobalMethod = "otsu
     """
     _check_method(method, get_args(GlobalMethod))
     values, low, extent = _unit_range(check_image(image))
-    return low + extent * float(CHOOSE[method](values))
+    return low + extent * float(CHOOSE[method](values.ravel()))
 
 
 def threshold(
