@@ -15,8 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
 
 from course_lib.segmentation._check import Array, Labels, check_labels, check_mask, check_share, check_voxel_size
 
@@ -50,6 +48,8 @@ def connected(mask: torch.Tensor | Array) -> Labels:
     array([[1, 1, 0],
            [0, 0, 2]], dtype=int32)
     """
+    from scipy import ndimage
+
     labels, _ = ndimage.label(check_mask(mask), output=np.int32)
     return np.asarray(labels, dtype=np.int32)
 
@@ -259,6 +259,8 @@ def touching_pairs(
     >>> touching_pairs(labels, voxel_size_um=(1, 1), least_share=0.2).tolist()
     [[1, 2]]
     """
+    from scipy import sparse
+
     objects = check_labels(labels)
     sizes_um = check_voxel_size(voxel_size_um, objects.ndim)
     least_share = check_share(least_share, name="least_share", meaning="common border over the smaller outline")
@@ -306,6 +308,9 @@ def merged(labels: torch.Tensor | Array, *, pairs: Array | Sequence[tuple[int, i
     >>> merged(np.array([[1, 2, 5, 9]]), pairs=[(2, 5), (9, 5)])
     array([[1, 2, 2, 2]], dtype=int32)
     """
+    from scipy import sparse
+    from scipy.sparse import csgraph
+
     objects = check_labels(labels)
     numbers, sequential = _sequential(objects)
     joined = np.asarray(pairs)

@@ -37,8 +37,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from scipy import ndimage
-from skimage import filters
 
 from course_lib.parameters import Parameter
 from course_lib.segmentation._check import Array, Mask, check_image, check_length, check_voxel_size
@@ -49,11 +47,6 @@ GlobalMethod = Literal["otsu", "li", "triangle"]
 Method = Literal["otsu", "li", "triangle", "local"]
 
 OFFSET = Parameter(name="offset", default=0.0, meaning="how much brighter than its surroundings an object is")
-CHOOSE: dict[str, Callable[[Array], Any]] = {
-    "otsu": filters.threshold_otsu,
-    "li": filters.threshold_li,
-    "triangle": filters.threshold_triangle,
-}
 ROUNDING = 1e-9  # of the range of values: a flat region is not brighter than its own mean
 
 
@@ -90,9 +83,16 @@ def threshold_level(image: torch.Tensor | Array, *, method: GlobalMethod = "otsu
     >>> 12 <= threshold_level(image) < 50
     True
     """
+    from skimage import filters
+
     _check_method(method, get_args(GlobalMethod))
     values, low, extent = _unit_range(check_image(image))
-    return low + extent * float(CHOOSE[method](values.ravel()))
+    choose: dict[str, Callable[[Array], Any]] = {
+        "otsu": filters.threshold_otsu,
+        "li": filters.threshold_li,
+        "triangle": filters.threshold_triangle,
+    }
+    return low + extent * float(choose[method](values.ravel()))
 
 
 def threshold(
@@ -145,6 +145,8 @@ def threshold(
     >>> bool(mask[20, 20]), bool(mask[20, 60])
     (True, True)
     """
+    from scipy import ndimage
+
     _check_method(method, get_args(Method))
     if method != "local":
         if window_um is not None or offset != 0:
