@@ -38,6 +38,7 @@ References
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -228,7 +229,7 @@ class Contingency:
         """Pixels that belong to either of the two, for each pair."""
         return self.label_areas[self.label_indices] + self.truth_areas[self.truth_indices] - self.overlaps
 
-    @property
+    @cached_property
     def iou(self) -> Array:
         """Intersection over union of each pair."""
         quotient: Array = self.overlaps / self.unions
@@ -306,7 +307,9 @@ def contingencies(labels: LabelsOrMany, truth: LabelsOrMany) -> list[Contingency
 def match_labels(labels: Labels, truth: Labels, *, iou_threshold: float = 0.5) -> Matching:
     """Match labels with true objects, one to one, where their intersection over union reaches a threshold.
 
-    The counts equal those of ``stardist.matching.matching(truth, labels, thresh=iou_threshold)``.
+    The counts equal those of ``stardist.matching.matching(truth, labels, thresh=iou_threshold)``, but for an IoU so near
+    the threshold that single precision, to which StarDist rounds, cannot tell them apart. Below 0.5 its pairs may be
+    others, as many but with less overlap.
 
     Parameters
     ----------
@@ -387,9 +390,10 @@ def _contingency(label_image: Array, true_image: Array) -> Contingency:
     from scipy import sparse
 
     label_line, true_line = label_image.ravel(), true_image.ravel()
-    changes = label_line[1:] != label_line[:-1]
-    changes |= true_line[1:] != true_line[:-1]
-    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    is_start = np.ones(label_line.size, bool)
+    np.not_equal(label_line[1:], label_line[:-1], out=is_start[1:])
+    is_start[1:] |= true_line[1:] != true_line[:-1]
+    starts = np.flatnonzero(is_start)
     lengths = np.diff(starts, append=label_line.size)
     weights = lengths.astype(np.float64)
 
