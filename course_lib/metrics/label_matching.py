@@ -273,7 +273,7 @@ class Contingency:
 def contingency(labels: Labels, truth: Labels) -> Contingency:
     """Count the pixels that labels share with true objects, in one pass; several thresholds can be matched from it.
 
-    Takes time in proportion to the pixels, and memory to the runs of equal labels, whatever the values of the labels.
+    Takes two bytes of memory a pixel and some numbers for each run of equal labels, whatever the values of the labels.
 
     Parameters
     ----------
@@ -307,9 +307,9 @@ def contingencies(labels: LabelsOrMany, truth: LabelsOrMany) -> list[Contingency
 def match_labels(labels: Labels, truth: Labels, *, iou_threshold: float = 0.5) -> Matching:
     """Match labels with true objects, one to one, where their intersection over union reaches a threshold.
 
-    The counts equal those of ``stardist.matching.matching(truth, labels, thresh=iou_threshold)``, but for an IoU so near
-    the threshold that single precision, to which StarDist rounds, cannot tell them apart. Below 0.5 its pairs may be
-    others, as many but with less overlap.
+    The counts equal those of ``stardist.matching.matching(truth, labels, thresh=iou_threshold)``, but for an IoU so
+    near the threshold that single precision, to which StarDist rounds, cannot tell them apart. Below 0.5 its pairs may
+    be others, as many but with less overlap.
 
     Parameters
     ----------
