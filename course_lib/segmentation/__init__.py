@@ -16,6 +16,7 @@ from course_lib.segmentation.labels import (
 )
 from course_lib.segmentation.representation import Representation
 from course_lib.segmentation.segment import object_maps, segment
+from course_lib.segmentation.simulated_nuclei import NucleiVariety, simulated_nuclei
 from course_lib.segmentation.star_convex import StarConvex, depth_inside, ray_distances, suppressed
 from course_lib.segmentation.three_classes import ThreeClasses
 from course_lib.segmentation.threshold import threshold, threshold_level
@@ -25,6 +26,7 @@ from course_lib.segmentation.watershed import distance_um, seeded_watershed, see
 __all__ = [
     "Config",
     "Flows",
+    "NucleiVariety",
     "Representation",
     "StarConvex",
     "ThreeClasses",
@@ -42,6 +44,7 @@ __all__ = [
     "seeded_watershed",
     "seeds",
     "segment",
+    "simulated_nuclei",
     "split_touching",
     "suppressed",
     "temperature",
