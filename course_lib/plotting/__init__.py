@@ -1,4 +1,4 @@
-"""Figures: images with scale bars, curves, histograms, spectra, budgets, photon transfer, autocorrelation, ratios.
+"""Figures: images with scale bars, outlines of labels, curves, histograms, spectra, budgets, photon transfer, ratios.
 
 Every function takes tensors or arrays and returns the figure, which Jupyter shows where it is the value of the
 last line of a cell; ``figure.savefig("name.png")`` writes it to a file.
@@ -10,6 +10,7 @@ from course_lib.plotting.curve_panels import curve_panels
 from course_lib.plotting.curves import curves
 from course_lib.plotting.histograms import histograms
 from course_lib.plotting.images import show_images
+from course_lib.plotting.label_overlay import label_overlay
 from course_lib.plotting.photon_budget import photon_budget
 from course_lib.plotting.photon_transfer import photon_transfer
 from course_lib.plotting.psf_and_otf import psf_and_otf
@@ -26,6 +27,7 @@ __all__ = [
     "curve_panels",
     "curves",
     "histograms",
+    "label_overlay",
     "photon_budget",
     "photon_transfer",
     "psf_and_otf",
