@@ -9,6 +9,7 @@ training, put the two lines there that this script prints.
 
 import argparse
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_lib import care, datasets, devices, optics
+from course_lib import care, datasets, devices, images, optics, segmentation
 from course_lib.care import Pair
 from course_lib.forward import ImagingSystem
 from course_lib.images import Normalization
@@ -32,6 +33,7 @@ from course_lib.live.figures.noise2void_streaks import (
 )
 from course_lib.networks import Model, TrainingConfig, UNet, UNetConfig, fit, precision_for
 from course_lib.noise2void import draw_mask
+from course_lib.segmentation import NucleiVariety, simulated_nuclei
 
 MODELS = Path(__file__).parent / "models"
 SEED = 0
@@ -47,6 +49,31 @@ LEARNED_COLUMNS = 88
 DIM_PEAK_PHOTONS = (4.0, 8.0, 16.0)
 DOSE_RATIO = 1000.0
 DRAWS_PER_DOSE = 2
+
+REAL_NUCLEI = "dsb2018_fluorescence"
+"""Folder in the one that COURSE_DATA names: images/ and masks/, fluorescence images of the 2018 Data Science Bowl."""
+HELD_OUT = [
+    "1e8408fbb161",
+    "514ccfc78cb5",
+    "603445656763",
+    "60cb718759bf",
+    "62570c4ff1c5",
+    "77ceeb87f560",
+    "79dfcbc9361e",
+    "80632d6be60c",
+    "86f9087eb1d0",
+    "ad9d305cbf19",
+    "b67a6e5da8b1",
+    "bbce7ebc4032",
+    "cfabf7379c55",
+    "d2ce593bddf9",
+    "db45946a4412",
+    "fc5452f612a0",
+]
+"""Images that no network learns from, so that benchmarks can judge by them."""
+SIMULATED_2D, SIMULATED_2D_SIDES = 160, (192, 192)
+SIMULATED_3D, SIMULATED_3D_SIDES = 40, (24, 96, 96)
+VARIETY_3D = NucleiVariety(smallest_diameter_px=10.0, largest_diameter_px=24.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +233,34 @@ def by_streaks(training: TrainingConfig, device: torch.device) -> Model:
     )
 
 
+def real_nuclei(*, held_out: bool) -> tuple[list[torch.Tensor], list[Any]]:
+    """Return images of real nuclei and their labels: those to learn from, or those that are held out."""
+    folder = Path(os.environ.get("COURSE_DATA", "")) / REAL_NUCLEI
+    paths = sorted((folder / "images").glob("*.tif"))
+    if not paths:
+        raise FileNotFoundError(
+            f"there are no images in {folder / 'images'}: set COURSE_DATA to the folder that holds {REAL_NUCLEI}."
+        )
+    chosen = [path for path in paths if (path.stem in HELD_OUT) == held_out]
+    truths = [images.read(folder / "masks" / path.name).data.astype("int32") for path in chosen]
+    return [images.read(path).tensor() for path in chosen], truths
+
+
+def by_segmentation(
+    examples: Callable[[], tuple[list[torch.Tensor], list[Any]]], config: segmentation.Config
+) -> Callable[[TrainingConfig, torch.device], Model]:
+    """Return what teaches a network from images and labels."""
+    return lambda training, device: segmentation.train(*examples(), config, training, rng=SEED, device=device)
+
+
+def simulated(
+    number: int, shape: tuple[int, ...], variety: NucleiVariety | None = None
+) -> tuple[list[torch.Tensor], list[Any]]:
+    """Return simulated images of nuclei and their labels."""
+    fields = list(simulated_nuclei(number, shape, variety=variety, rng=SEED))
+    return [image for image, _ in fields], [labels for _, labels in fields]
+
+
 RECIPES = {
     "care_live_2d": Recipe(
         teach=by_care(live_pairs, care.Config(base_channels=12, depth=2)),
@@ -244,6 +299,36 @@ RECIPES = {
             f"{NOISE_PERCENT[0]:g} to {NOISE_PERCENT[1]:g} % of the peak, correlations down the columns of 0 to "
             f"{MOST_CORRELATION:g}, and 0 to {MOST_HIDDEN} pixels hidden above and below each"
         ),
+    ),
+    "nuclei_2d": Recipe(
+        teach=by_segmentation(lambda: real_nuclei(held_out=False), segmentation.Config()),
+        training={
+            "quick": TrainingConfig(epochs=30, steps_per_epoch=50, batch_size=8),
+            "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
+        },
+        learned_from=(
+            f"54 fluorescence images of the 2018 Data Science Bowl (CC0, corrected masks), {len(HELD_OUT)} others held "
+            f"out; nuclei of 8 to 52 pixels; the image of dsb2018_nuclei_2d is not among them"
+        ),
+    ),
+    "nuclei_2d_simulated": Recipe(
+        teach=by_segmentation(lambda: simulated(SIMULATED_2D, SIMULATED_2D_SIDES), segmentation.Config()),
+        training={
+            "quick": TrainingConfig(epochs=30, steps_per_epoch=50, batch_size=8),
+            "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
+        },
+        learned_from=f"{SIMULATED_2D} simulated images of nuclei of 8 to 50 pixels and 5 to 1000 photons, none real",
+    ),
+    "nuclei_3d_simulated": Recipe(
+        teach=by_segmentation(
+            lambda: simulated(SIMULATED_3D, SIMULATED_3D_SIDES, VARIETY_3D),
+            segmentation.Config(patch_side=64, patch_planes=16, depth=2, planes_halved=1),
+        ),
+        training={
+            "quick": TrainingConfig(epochs=20, steps_per_epoch=20, batch_size=4),
+            "full": TrainingConfig(epochs=100, steps_per_epoch=100, batch_size=8),
+        },
+        learned_from=f"{SIMULATED_3D} simulated stacks of nuclei of 10 to 24 pixels and 5 to 1000 photons",
     ),
 }
 

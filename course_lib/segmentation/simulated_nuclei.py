@@ -30,6 +30,8 @@ __all__ = ["NucleiVariety", "simulated_nuclei"]
 DIAMETER_UM = 10.0
 PLANE_SIDES = (1.0, 3.0)
 """Height of a voxel over its width."""
+MOST_STRETCHED = 1.3
+"""Nuclei of one image may be drawn out in one direction, as in cells that are."""
 HEIGHT_RATIO, LEAST_COVER = (0.5, 1.0), 0.03
 BRIGHTNESS_SPREAD = (0.0, 0.6)
 BLUR, HAZE_WIDTH = (0.02, 0.1), 0.6
@@ -112,7 +114,8 @@ class _Draws:
 def _image(shape: tuple[int, ...], variety: NucleiVariety, draws: _Draws) -> tuple[torch.Tensor, Labels]:
     diameter_px = draws.decades(variety.smallest_diameter_px, variety.largest_diameter_px)
     planes = draws.between(*PLANE_SIDES)
-    widths_px = (diameter_px / planes, diameter_px, diameter_px)[3 - len(shape) :]
+    stretch = draws.decades(1 / MOST_STRETCHED, MOST_STRETCHED)
+    widths_px = (diameter_px / planes, diameter_px * stretch, diameter_px / stretch)[3 - len(shape) :]
     density, labels = _field(shape, widths_px, variety, draws)
     spread = draws.between(*BRIGHTNESS_SPREAD)
     density *= torch.exp(spread * torch.randn(int(labels.max()) + 1, generator=draws.rng))[labels.long()]

@@ -31,7 +31,14 @@ def recipes(root: Path) -> ModuleType:
 def test_every_file_of_the_folder_is_registered_and_can_be_trained_again(root: Path, recipes: ModuleType) -> None:
     files = {f"models/{path.name}" for path in (root / "data" / "models").glob("*.model")}
     assert files == {datasets.describe(name).file for name in NAMES}
-    assert set(recipes.RECIPES) == set(NAMES) == {"care_live_2d", "care_nuclei_3d", "noise2void_live_2d"}
+    assert set(recipes.RECIPES) == set(NAMES) == {
+        "care_live_2d",
+        "care_nuclei_3d",
+        "noise2void_live_2d",
+        "nuclei_2d",
+        "nuclei_2d_simulated",
+        "nuclei_3d_simulated",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
