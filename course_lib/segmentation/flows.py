@@ -69,7 +69,8 @@ def _neighbours(labels: torch.Tensor) -> Iterator[_Neighbour]:
 def temperature(labels: Labels) -> torch.Tensor:
     r"""Solve :math:`-\Delta\varphi = 1` in all objects at once, by conjugate gradients.
 
-    Where the image cuts an object, nothing is lost: the object is taken to go on as its mirror image.
+    Where the image cuts an object, nothing is lost: the object is taken to go on as its mirror image. One that fills
+    the image loses nothing anywhere, and has no temperature but 0 everywhere.
 
     Parameters
     ----------
@@ -104,7 +105,10 @@ def temperature(labels: Labels) -> torch.Tensor:
         if remaining <= ENOUGH**2 * first:
             break
         changed = minus_laplacian(direction)
-        length = remaining / float((direction * changed).sum())
+        lost = float((direction * changed).sum())
+        if lost <= 0:
+            break
+        length = remaining / lost
         warmth += length * direction
         rest -= length * changed
         former, remaining = remaining, float((rest * rest).sum())
@@ -234,7 +238,8 @@ class Flows:
         arrived = tuple(arrivals(given[1:].numpy(), foreground))
         middles = np.zeros_like(foreground)
         middles[arrived] = True
-        grown = ndimage.binary_dilation(middles, iterations=round(joined_within_px))
+        steps = round(joined_within_px)
+        grown = ndimage.binary_dilation(middles, iterations=steps) if steps > 0 else middles
         numbers, _ = ndimage.label(grown, np.ones((3,) * foreground.ndim))
         labels[foreground] = numbers[arrived]
         return labels
