@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from course_lib.segmentation._check import Labels
+from course_lib.segmentation.labels import relabelled
 
 __all__ = ["RAYS", "StarConvex", "depth_inside", "ray_distances", "suppressed"]
 
@@ -83,6 +84,8 @@ def ray_distances(labels: Labels) -> NDArray[np.float32]:
 def depth_inside(labels: Labels) -> NDArray[np.float32]:
     """Return the distance of each pixel to the border of its object, relative to the largest in that object.
 
+    Where the image cuts an object is no border, unless the object fills the image.
+
     Examples
     --------
     >>> labels = np.zeros((7, 7), dtype=np.int32)
@@ -93,13 +96,17 @@ def depth_inside(labels: Labels) -> NDArray[np.float32]:
     from scipy import ndimage
 
     depth = np.zeros(labels.shape, dtype=np.float32)
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is not None:
-            own = labels[box] == number
-            edges = [(int(side.start > 0), int(side.stop < most)) for side, most in zip(box, labels.shape, strict=True)]
-            distance = ndimage.distance_transform_edt(np.pad(own, edges))
-            distance = distance[tuple(slice(a, distance.shape[k] - b) for k, (a, b) in enumerate(edges))]
-            depth[box][own] = (distance / distance.max())[own]
+    sequential = relabelled(labels)
+    for number, box in enumerate(ndimage.find_objects(sequential), start=1):
+        own = sequential[box] == number
+        fills = own.shape == labels.shape and own.all()
+        edges = [
+            (int(fills or side.start > 0), int(fills or side.stop < most))
+            for side, most in zip(box, labels.shape, strict=True)
+        ]
+        distance = ndimage.distance_transform_edt(np.pad(own, edges))
+        distance = distance[tuple(slice(a, distance.shape[k] - b) for k, (a, b) in enumerate(edges))]
+        depth[box][own] = (distance / distance.max())[own]
     return depth
 
 
