@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -317,11 +317,10 @@ class _Judging:
 
     def __call__(self, mask: Labels, pixel_um: float, diameter_um: float, truth: Labels) -> Judged | None:
         returned = self.answer(mask.copy(), pixel_um, diameter_um)
-        if returned is None or returned is ...:
-            return None
-        judged = _judged(returned, truth)
+        nothing = returned is None or returned is ...
+        judged = None if nothing else _judged(returned, truth)
         self.said.append((returned, judged))
-        return judged or (-1, -1, -1)
+        return None if nothing else judged or (-1, -1, -1)
 
 
 class _Splitting(Exercise):
@@ -343,23 +342,25 @@ class _Splitting(Exercise):
         return feedback if feedback.status != "wrong" else Feedback("wrong", self._told(asked, generator(seed)))
 
     def _told(self, asked: _Judging, rng: torch.Generator) -> str:
-        cases: Iterator[Case] = iter(lambda: self.draw(rng), None)
-        for (returned, judged), case in zip(asked.said, cases, strict=False):
-            nuclei = case.expected[0]
-            if judged is None:
-                return (
-                    f"Not yet: for one hidden input you returned {_kind(returned)}, but labels are asked for: an array "
-                    f"of whole numbers of the shape of the mask, {case.arguments[0].shape}, with 0 for the background."
-                )
-            if judged != case.expected:
-                return (
-                    f"Not yet: for one hidden input you returned {judged[0]} objects, and {judged[1]} of the {nuclei} "
-                    f"nuclei are among them (IoU of at least {LEAST_IOU}). {_advice(judged, nuclei)}"
-                )
-        return "Not yet: for one hidden input you returned nothing, but labels are asked for."
+        cases = [self.draw(rng) for _ in asked.said]
+        wrong = (pair for pair in zip(asked.said, cases, strict=True) if pair[0][1] != pair[1].expected)
+        (returned, judged), case = next(wrong)
+        begin = "Not yet: for one hidden input you returned"
+        if judged is None:
+            return (
+                f"{begin} {_kind(returned)}, but labels are asked for: an array of whole numbers of the shape of the "
+                f"mask, {case.arguments[0].shape}, with 0 for the background."
+            )
+        nuclei = case.expected[0]
+        return (
+            f"{begin} {judged[0]} objects, and {judged[1]} of the {nuclei} nuclei are among them (IoU of at least "
+            f"{LEAST_IOU}). {_advice(judged, nuclei)}"
+        )
 
 
 def _kind(returned: Any) -> str:
+    if returned is None or returned is ...:
+        return "nothing"
     shape = getattr(returned, "shape", None)
     return f"something of type {type(returned).__name__}" + (f" and shape {tuple(shape)}" if shape is not None else "")
 
