@@ -6,12 +6,34 @@ import sys
 from collections.abc import Sequence
 
 from course_lib import __version__
-from course_lib.cli import deconvolve, denoise, export_model, inspect, predict, psf, simulate, train_care
+from course_lib.cli import (
+    deconvolve,
+    denoise,
+    export_model,
+    inspect,
+    predict,
+    psf,
+    segment,
+    simulate,
+    train_care,
+    train_segment,
+)
 from course_lib.cli._messages import as_flags
 
 __all__ = ["main"]
 
-_COMMANDS = (inspect, psf, simulate, deconvolve, denoise, train_care, predict, export_model)
+_COMMANDS = (
+    inspect,
+    psf,
+    simulate,
+    deconvolve,
+    denoise,
+    train_care,
+    predict,
+    export_model,
+    train_segment,
+    segment,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

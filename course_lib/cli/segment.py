@@ -1,0 +1,218 @@
+"""``course segment``: find the objects of an image of your own, with a trained network or by watershed."""
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from course_lib import datasets, devices, images, segmentation
+from course_lib.axes import to_axes
+from course_lib.cli._flags import flag, sizes_um
+from course_lib.cli._messages import told_at_once
+from course_lib.cli.train_segment import listed_thresholds
+from course_lib.images import Image
+from course_lib.images.tiled_run import check_target
+from course_lib.networks import Model, pretrained
+
+__all__ = ["add"]
+
+Labels = np.ndarray[Any, np.dtype[np.int32]]
+LIMITS = {
+    "min_area_um2": "drop smaller objects of an image",
+    "max_area_um2": "drop larger objects of an image",
+    "min_volume_um3": "drop smaller objects of a stack",
+    "max_volume_um3": "drop larger objects of a stack",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How objects are found: a function of one frame, and what it is in words."""
+
+    find: Callable[[np.ndarray[Any, Any]], Labels]
+    told: tuple[str, ...]
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand to the parser."""
+    parser = commands.add_parser(
+        "segment",
+        help="find the objects of an image, with a trained network or by watershed",
+        description="Find objects and write their labels: 0 for background, another number for each object. With "
+        "--model, a network finds them; without, a threshold and a watershed, which need to know how large an object "
+        "is, --diameter-um. Each time of a film is segmented by itself, and its objects are numbered from 1 on: the "
+        "same number in two frames does not mean the same object.",
+    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, ImageJ TIFF or OME-TIFF")
+    parser.add_argument("-o", "--output", type=Path, metavar="TIFF", help="(default: IMAGE_labels.ome.tif)")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--model", metavar="MODEL", help="what course train-segment wrote, or the name of a network of the course"
+    )
+    way.add_argument("--diameter-um", type=float, metavar="X", help="of a usual object, at least 3 pixels, in µm")
+    parser.add_argument(
+        "--method",
+        choices=("local", "otsu", "li", "triangle"),
+        help="without a model: what is foreground. local: what is brighter than its surroundings (default); others: "
+        "what is above one level; without --diameter-um, touching objects then stay one",
+    )
+    parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
+    parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0; needed if there are several")
+    parser.add_argument(
+        "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
+    )
+    for name, meaning in LIMITS.items():
+        unit = "µm²" if name.endswith("um2") else "µm³"
+        parser.add_argument(flag(name), type=float, metavar="X", help=f"{meaning}, in {unit} (default: none)")
+    parser.add_argument(
+        "--without-border",
+        action="store_true",
+        help="drop objects that touch the border; of a stack, the first and the last plane are borders, too",
+    )
+    parser.add_argument("--device", default="auto", help="of a network: auto, cpu, cuda, cuda:1, mps (default auto)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    given = vars(arguments)
+    path: Path = given["image"]
+    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    output: Path = given["output"] or path.with_name(f"{stem}_labels.ome.tif")
+    check_target(output, overwrite=given["overwrite"], source=path)
+    if output.suffix.lower() == ".zarr":
+        raise ValueError(f"{output} must end in .tif or .tiff: course segment keeps the labels in memory.")
+    image = _image(path, given)
+    stack = "Z" in image.axes
+    _check_limits(given, stack=stack)
+    frames = to_axes(image.data, axes=image.axes, wanted="TZYX" if stack else "TYX")
+    with told_at_once(given):
+        way = _way(given, image)
+        labels = np.zeros(frames.shape, np.int32)
+        for number, frame in enumerate(tqdm(frames, desc="segmenting", unit="frame", disable=len(frames) == 1 or None)):
+            try:
+                labels[number] = _filtered(way.find(np.ascontiguousarray(frame)), image, given)
+            except (ValueError, TypeError) as error:
+                if len(frames) == 1:
+                    raise
+                raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
+    type_ = np.uint16 if int(labels.max()) <= np.iinfo(np.uint16).max else np.int32
+    result = replace(image, data=labels.reshape(image.data.shape).astype(type_), unit="arbitrary")
+    images.write(output, result, compression="zlib")
+    print(f"{output}: {result}", *_summary(labels, image), *way.told, sep="\n  ")
+
+
+def _image(path: Path, given: Mapping[str, Any]) -> Image:
+    """Return one channel of the image."""
+    image = images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"])
+    channel: int | None = given["channel"]
+    if "C" not in image.axes:
+        if channel is not None:
+            raise ValueError(f"--channel is {channel}, but {path} has no channels: leave it out.")
+        return image
+    channels = image.data.shape[image.axes.index("C")]
+    if channel is None and channels > 1:
+        raise ValueError(f"{path} has {channels} channels: choose one with --channel 0 to --channel {channels - 1}.")
+    if channel is not None and not 0 <= channel < channels:
+        raise ValueError(f"--channel is {channel}, but {path} has {channels}: choose 0 to {channels - 1}.")
+    return image.at("C", channel or 0)
+
+
+def _check_limits(given: Mapping[str, Any], *, stack: bool) -> None:
+    for name in LIMITS:
+        value = given[name]
+        if value is None:
+            continue
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{flag(name)} is {value:g}, but must be a finite number of at least 0.")
+        if stack != name.endswith("um3"):
+            other = name.replace("area_um2", "volume_um3") if stack else name.replace("volume_um3", "area_um2")
+            raise ValueError(f"{flag(name)} is not for {'a stack' if stack else 'an image'}: give {flag(other)}.")
+
+
+def _way(given: Mapping[str, Any], image: Image) -> Way:
+    if given["model"] is not None:
+        if given["method"] is not None:
+            raise ValueError("--method chooses how to go without a network: leave it out, or --model.")
+        return _learned(given)
+    method: Any = given["method"] or "local"
+    if given["diameter_um"] is None:
+        if method == "local":
+            raise ValueError("how are objects to be found? Give --model, or --diameter-um with their usual diameter.")
+        return Way(
+            find=lambda frame: segmentation.connected(segmentation.threshold(frame, method=method)),
+            told=(f"method: connected pixels above the level of {method}; touching objects are one",),
+        )
+    sizes, diameter_um = image.known_voxel_size_um, given["diameter_um"]
+
+    def find(frame: np.ndarray[Any, Any]) -> Labels:
+        mask = None if method == "local" else segmentation.threshold(frame, method=method)
+        return segmentation.watershed(frame, diameter_um=diameter_um, voxel_size_um=sizes, mask=mask)
+
+    return Way(find=find, told=(f"method: watershed, foreground {method}, diameter {diameter_um:g} µm",))
+
+
+def _learned(given: Mapping[str, Any]) -> Way:
+    device = devices.resolve(given["device"])
+    model = _model(given["model"])
+    if model.method != "segmentation":
+        raise ValueError(
+            f"{given['model']} is a model of the method {model.method}, which gives no objects: course train-segment "
+            f"makes one that does."
+        )
+    represents, thresholds = model.settings["segmentation"]["represents"], model.settings["thresholds"]
+    return Way(
+        find=lambda frame: segmentation.segment(model, frame, device=device, progress=True),
+        told=(
+            f"method: {given['model']}, {represents}, {model.network.config.dimensions}D",
+            f"thresholds: {listed_thresholds(thresholds)}",
+            f"device: {devices.describe(device)}",
+        ),
+    )
+
+
+def _model(name: str) -> Model:
+    """Load a model by the name of its file, or by its own."""
+    if Path(name).exists():
+        return Model.load(name)
+    known = datasets.names("model")
+    if name in known:
+        return pretrained(name)
+    raise ValueError(f"there is no file {name}, and no network of the course of that name: {', '.join(known)}.")
+
+
+def _filtered(labels: Labels, image: Image, given: Mapping[str, Any]) -> Labels:
+    """Drop objects by size and at the border, and number the others from 1 on."""
+    what = "volume_um3" if labels.ndim == 3 else "area_um2"
+    lowest, highest = given[f"min_{what}"], given[f"max_{what}"]
+    if lowest is not None or highest is not None:
+        limits = (lowest or 0.0, math.inf if highest is None else highest)
+        labels = segmentation.of_size(labels, voxel_size_um=image.known_voxel_size_um, **{what: limits})
+    if given["without_border"]:
+        labels = segmentation.without_border(labels)
+    return segmentation.relabelled(labels)
+
+
+def _summary(labels: Labels, image: Image) -> tuple[str, ...]:
+    """Return in words how many objects there are, how large, and how many the border may have cut."""
+    counts = [int(frame.max()) for frame in labels]
+    total = sum(counts)
+    each = "" if len(counts) == 1 else f" in {len(counts)} frames, {min(counts)} to {max(counts)} in each"
+    if total == 0:
+        return (f"objects: 0{each}",)
+    pixels = float(np.median(np.concatenate([np.bincount(frame.ravel())[1:] for frame in labels])))
+    size = f"{pixels:g} {'voxels' if 'Z' in image.axes else 'pixels'}"
+    if image.voxel_size_um is not None:
+        unit = "µm³" if "Z" in image.axes else "µm²"
+        size = f"{pixels * math.prod(image.voxel_size_um):.4g} {unit}, {size}"
+    inner = sum(len(np.unique(segmentation.without_border(frame))) - 1 for frame in labels)
+    return (
+        f"objects: {total}{each}",
+        f"median {'volume' if 'Z' in image.axes else 'area'}: {size}",
+        f"touching the border: {total - inner}, {(total - inner) / total:.0%}",
+    )
