@@ -24,7 +24,7 @@ def disc(side: int, radius: float) -> np.ndarray:
 
 def touching_nuclei(shape: tuple[int, ...], voxel_size_um: tuple[float, ...], *, count: int) -> np.ndarray:
     sample = samples.nuclei(shape, voxel_size_um=voxel_size_um, count=count, touching=0.9, height_ratio=0.8, rng=2)
-    return sample.labels.numpy()
+    return np.asarray(sample.labels)
 
 
 def certain(targets: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ def disc(shape: tuple[int, int], centre: tuple[float, float], radius: float) -> 
 
 def touching_nuclei(*, side: int = 160, count: int = 20, pixel_um: float = 0.4) -> np.ndarray:
     sample = samples.nuclei((side, side), voxel_size_um=(pixel_um, pixel_um), count=count, touching=0.9, rng=2)
-    return sample.labels.numpy()
+    return np.asarray(sample.labels)
 
 
 def certain(targets: torch.Tensor) -> torch.Tensor:
