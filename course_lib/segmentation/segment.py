@@ -20,7 +20,7 @@ from course_lib import devices
 from course_lib.networks import Model
 from course_lib.segmentation._check import Array, Labels, check_image
 from course_lib.segmentation.labels import relabelled
-from course_lib.segmentation.training import REPRESENTATIONS, normalized
+from course_lib.segmentation.training import REPRESENTATIONS, maps_of, normalized
 
 __all__ = ["object_maps", "segment"]
 
@@ -51,7 +51,7 @@ def object_maps(
     torch.Tensor
         (maps, [z,] y, x); of flows, the first is the log-odds of the foreground.
     """
-    return model.predict(normalized(_checked(model, image)), device=device, progress=progress)
+    return maps_of(model, normalized(_checked(model, image)), device=devices.resolve(device), progress=progress)
 
 
 def segment(
@@ -124,13 +124,12 @@ def segment(
     labels = np.zeros(sides, dtype=np.int32)
     count, cut = 0, False
     for core in tqdm(cores, desc="segmenting", unit="block", disable=None if progress else True):
-        known_around, seen_around = _grown(core, margin, sides), _grown(core, _sum(margin, model), sides)
-        maps = model.predict(seen[seen_around], device=where)
-        inner = _within(known_around, seen_around)
-        found = representation.objects(maps[(slice(None), *inner)], **used)
-        own, incomplete = _own(found, core, known_around, sides)
+        around = _grown(core, margin, sides)
+        maps = maps_of(model, seen, box=around, device=where)
+        found = representation.objects(maps, **used)
+        own, incomplete = _own(found, core, around, sides)
         cut = cut or incomplete
-        place = labels[known_around]
+        place = labels[around]
         place[own > 0] = own[own > 0] + count
         count += int(own.max())
     if cut:
@@ -156,6 +155,8 @@ def _checked(model: Model, image: torch.Tensor | Array) -> Array:
             f"image has shape {values.shape}, but this model takes {'(z, y, x)' if dimensions == 3 else '(y, x)'}: "
             f"{'give a stack' if dimensions == 3 else 'segment plane by plane, or use a 3D model'}."
         )
+    if dimensions == 3 and values.shape[0] == 1:
+        raise ValueError("image has 1 plane, but this model learned from stacks: give a stack, or use a 2D model.")
     return values
 
 
@@ -192,10 +193,6 @@ def _blocks(sides: tuple[int, ...], block: tuple[int, ...]) -> Iterator[Box]:
 def _grown(core: Box, margin: tuple[int, ...], sides: tuple[int, ...]) -> Box:
     places = zip(core, margin, sides, strict=True)
     return tuple(slice(max(0, one.start - wide), min(side, one.stop + wide)) for one, wide, side in places)
-
-
-def _within(box: Box, around: Box) -> Box:
-    return tuple(slice(one.start - low.start, one.stop - low.start) for one, low in zip(box, around, strict=True))
 
 
 def _own(found: Labels, core: Box, around: Box, sides: tuple[int, ...]) -> tuple[Labels, bool]:

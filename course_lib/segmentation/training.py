@@ -30,6 +30,7 @@ from course_lib.networks import (
     UNet,
     UNetConfig,
     fit,
+    predict_tiles,
     shared_generator,
     split_regions,
 )
@@ -38,11 +39,12 @@ from course_lib.networks.processes import own_device
 from course_lib.parameters import Parameters, parameter
 from course_lib.segmentation._check import Array, Labels, check_image, check_labels, check_same_shape
 from course_lib.segmentation.flows import Flows
+from course_lib.segmentation.labels import relabelled
 from course_lib.segmentation.representation import Representation
 from course_lib.segmentation.star_convex import StarConvex
 from course_lib.segmentation.three_classes import ThreeClasses
 
-__all__ = ["REPRESENTATIONS", "Config", "normalized", "train"]
+__all__ = ["REPRESENTATIONS", "Config", "maps_of", "normalized", "train"]
 
 REPRESENTATIONS: Mapping[str, Callable[[], Representation]] = {
     "flows": Flows,
@@ -89,6 +91,58 @@ def normalized(image: torch.Tensor | Array) -> torch.Tensor:
     """
     values = torch.from_numpy(np.ascontiguousarray(check_image(image), dtype=np.float32))
     return PercentileNormalization().fit(values).apply(values)
+
+
+def maps_of(
+    model: Model,
+    seen: torch.Tensor,
+    *,
+    box: tuple[slice, ...] | None = None,
+    device: torch.device,
+    progress: bool = False,
+) -> torch.Tensor:
+    """Return what the network gives for an image that is normalized already, or for a part of it.
+
+    Halving the grid begins with a pair of pixels. So a part is computed on the grid of the whole image, and its maps
+    are the same as if they were cut from those of the whole.
+
+    Parameters
+    ----------
+    model : Model
+        What `train` gave.
+    seen : torch.Tensor
+        Of `normalized`, ([z,] y, x).
+    box : tuple of slice, optional
+        Which part; the whole by default.
+    device : torch.device
+        Where to compute.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    torch.Tensor
+        (maps, [z,] y, x) of the part.
+    """
+    part = box or tuple(slice(0, side) for side in seen.shape)
+    maps = torch.empty(model.network.config.out_channels, *(side.stop - side.start for side in part))
+
+    def read(_frame: int, place: tuple[slice, ...]) -> torch.Tensor:
+        return seen[place][None]
+
+    def write(_frame: int, place: tuple[slice, ...], values: torch.Tensor) -> None:
+        inner = (slice(one.start - low.start, one.stop - low.start) for one, low in zip(place, part, strict=True))
+        maps[(slice(None), *inner)] = values
+
+    predict_tiles(
+        model.network.to(device),
+        read,
+        write,
+        sides=tuple(seen.shape),
+        box=(tuple(side.start for side in part), tuple(side.stop for side in part)),
+        progress=progress,
+    )
+    return maps
 
 
 class _Objects:
@@ -255,7 +309,7 @@ def _checked(
                 f"and another one for stacks."
             )
         seen.append(normalized(values)[None])
-        truths.append(whole)
+        truths.append(relabelled(whole))
     if not any(whole.any() for whole in truths):
         raise ValueError("the labels are 0 everywhere: there is no object to learn from.")
     return seen, truths
@@ -280,7 +334,7 @@ def _best_thresholds(
 ) -> dict[str, Any]:
     """Return the thresholds with the highest mean average precision on what was kept apart."""
     places = [(region.image, tuple(map(slice, region.start, region.stop))) for region in kept]
-    given = [model.predict(seen[image][0][place], device=device) for image, place in places]
+    given = [maps_of(model, seen[image][0], box=place, device=device) for image, place in places]
     apart = [truths[image][place] for image, place in places]
 
     def precision(thresholds: dict[str, float]) -> float:
