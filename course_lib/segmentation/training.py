@@ -81,7 +81,7 @@ class Config(Parameters):
     )
 
 
-def normalized(image: torch.Tensor | Array) -> torch.Tensor:
+def normalized(image: torch.Tensor | Array, *, name: str = "image") -> torch.Tensor:
     """Return an image as a segmentation network sees it: 0 at its 1st percentile, 1 at its 99.8th.
 
     Examples
@@ -89,8 +89,11 @@ def normalized(image: torch.Tensor | Array) -> torch.Tensor:
     >>> normalized(torch.linspace(100, 300, 1001).reshape(7, 143)).aminmax().min.round(decimals=2)
     tensor(-0.0100)
     """
-    values = torch.from_numpy(np.ascontiguousarray(check_image(image), dtype=np.float32))
-    return PercentileNormalization().fit(values).apply(values)
+    values = torch.from_numpy(np.ascontiguousarray(check_image(image, name=name), dtype=np.float32))
+    try:
+        return PercentileNormalization().fit(values).apply(values)
+    except ValueError as error:
+        raise ValueError(f"{name} has no contrast: {error}") from error
 
 
 def maps_of(
@@ -308,7 +311,7 @@ def _checked(
                 f"image {number} has {values.ndim} axes, the first {np.ndim(images[0])}: train one network for planes "
                 f"and another one for stacks."
             )
-        seen.append(normalized(values)[None])
+        seen.append(normalized(values, name=f"image {number}")[None])
         truths.append(relabelled(whole))
     if not any(whole.any() for whole in truths):
         raise ValueError("the labels are 0 everywhere: there is no object to learn from.")
