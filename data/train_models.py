@@ -303,7 +303,7 @@ RECIPES = {
     "nuclei_2d": Recipe(
         teach=by_segmentation(lambda: real_nuclei(held_out=False), segmentation.Config()),
         training={
-            "quick": TrainingConfig(epochs=30, steps_per_epoch=50, batch_size=8),
+            "quick": TrainingConfig(epochs=20, steps_per_epoch=50, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
         learned_from=(
@@ -314,7 +314,7 @@ RECIPES = {
     "nuclei_2d_simulated": Recipe(
         teach=by_segmentation(lambda: simulated(SIMULATED_2D, SIMULATED_2D_SIDES), segmentation.Config()),
         training={
-            "quick": TrainingConfig(epochs=30, steps_per_epoch=50, batch_size=8),
+            "quick": TrainingConfig(epochs=20, steps_per_epoch=50, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
         learned_from=f"{SIMULATED_2D} simulated images of nuclei of 8 to 50 pixels and 5 to 1000 photons, none real",

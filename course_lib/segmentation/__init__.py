@@ -4,6 +4,7 @@ Images are tensors or arrays of (y, x) or (z, y, x), sizes are in µm. A mask is
 and a number above 0 for each object.
 """
 
+from course_lib.segmentation.bridges import by_cellpose, by_stardist
 from course_lib.segmentation.flows import Flows, arrivals, flow, temperature
 from course_lib.segmentation.labels import (
     connected,
@@ -31,6 +32,8 @@ __all__ = [
     "StarConvex",
     "ThreeClasses",
     "arrivals",
+    "by_cellpose",
+    "by_stardist",
     "connected",
     "depth_inside",
     "distance_um",

@@ -38,6 +38,8 @@ __all__ = ["Flows", "arrivals", "flow", "temperature"]
 
 STEPS, DOUBLINGS = 4, 6
 """Steps of one pixel, and how often their length is then doubled: 256 steps, more than half the largest object."""
+LEAST_FLOW = 1e-3
+"""A flow that is shorter has no direction."""
 MOST_ITERATIONS, ENOUGH = 1000, 1e-3
 """The temperature is solved until its equation holds to a thousandth."""
 FLOW_WEIGHT = 2.0
@@ -151,7 +153,7 @@ def arrivals(flows: NDArray[np.float32], foreground: NDArray[np.bool_]) -> NDArr
     Parameters
     ----------
     flows : numpy.ndarray
-        (axes, [z,] y, x) in pixels; steps longer than 1 are shortened.
+        (axes, [z,] y, x); only the direction counts: each step is one pixel long.
     foreground : numpy.ndarray
         bool, ([z,] y, x).
 
@@ -172,7 +174,7 @@ def arrivals(flows: NDArray[np.float32], foreground: NDArray[np.bool_]) -> NDArr
     last = np.array(foreground.shape)[:, None] - 1
     number = np.full(foreground.shape, -1, dtype=np.int64)
     number[tuple(start)] = np.arange(start.shape[1])
-    flows = flows / np.maximum(1, np.linalg.norm(flows, axis=0))
+    flows = flows / np.maximum(np.linalg.norm(flows, axis=0), LEAST_FLOW)
     place = start.astype(np.float32)
     for _ in range(STEPS):
         pixel = np.rint(place).astype(np.int64)
@@ -200,7 +202,7 @@ class Flows:
 
     choices: tuple[Mapping[str, float], ...] = tuple(
         {"least_foreground": foreground, "joined_within_px": joined}
-        for foreground, joined in product((0.3, 0.4, 0.5, 0.6, 0.7), (1, 2))
+        for foreground, joined in product((0.3, 0.4, 0.5, 0.6, 0.7), (1, 2, 3))
     )
 
     def maps(self, dimensions: int) -> int:
@@ -227,7 +229,7 @@ class Flows:
         squares = (given[:, 1:] - targets[:, 1:]).square()
         return foreground.flatten(1).mean(dim=1) + FLOW_WEIGHT * squares.flatten(1).mean(dim=1)
 
-    def objects(self, given: torch.Tensor, *, least_foreground: float = 0.5, joined_within_px: float = 1) -> Labels:
+    def objects(self, given: torch.Tensor, *, least_foreground: float = 0.5, joined_within_px: float = 2) -> Labels:
         """Return the labels: pixels that arrive at places which touch, when grown a little, belong together."""
         from scipy import ndimage
 

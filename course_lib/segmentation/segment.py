@@ -19,8 +19,7 @@ from tqdm import tqdm
 from course_lib import devices
 from course_lib.networks import Model
 from course_lib.segmentation._check import Array, Labels, check_image
-from course_lib.segmentation.labels import relabelled
-from course_lib.segmentation.training import REPRESENTATIONS, maps_of, normalized
+from course_lib.segmentation.training import REPRESENTATIONS, large_enough, maps_of, normalized
 
 __all__ = ["object_maps", "segment"]
 
@@ -118,6 +117,7 @@ def segment(
         raise ValueError(f"thresholds are {thresholds}, but this model has {', '.join(known)}: name only these.")
     used = {**known, **(thresholds or {})}
     sides = tuple(seen.shape)
+    least_px = model.settings["smallest_object_px"]
     margin = tuple(math.ceil(MARGIN * side) for side in model.settings["largest_object_px"])
     cores = list(_blocks(sides, _block_sides(sides, margin, model) if block is None else tuple(block)))
     where = devices.resolve(device)
@@ -126,7 +126,7 @@ def segment(
     for core in tqdm(cores, desc="segmenting", unit="block", disable=None if progress else True):
         around = _grown(core, margin, sides)
         maps = maps_of(model, seen, box=around, device=where)
-        found = representation.objects(maps, **used)
+        found = large_enough(representation.objects(maps, **used), least_px)
         own, incomplete = _own(found, core, around, sides)
         cut = cut or incomplete
         place = labels[around]
@@ -139,7 +139,16 @@ def segment(
             f"{tuple(model.settings['largest_object_px'])} pixels.",
             stacklevel=2,
         )
-    return relabelled(labels)
+    return _in_order(labels)
+
+
+def _in_order(labels: Labels) -> Labels:
+    """Return the labels with objects counted from 1 on, in the order in which they appear."""
+    values, first = np.unique(labels, return_index=True)
+    numbers = np.zeros(int(values[-1]) + 1, dtype=np.int32)
+    present = values > 0
+    numbers[values[present][np.argsort(first[present])]] = np.arange(1, present.sum() + 1)
+    return numbers[labels]
 
 
 def _checked(model: Model, image: torch.Tensor | Array) -> Array:

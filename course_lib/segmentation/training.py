@@ -44,13 +44,15 @@ from course_lib.segmentation.representation import Representation
 from course_lib.segmentation.star_convex import StarConvex
 from course_lib.segmentation.three_classes import ThreeClasses
 
-__all__ = ["REPRESENTATIONS", "Config", "maps_of", "normalized", "train"]
+__all__ = ["REPRESENTATIONS", "Config", "large_enough", "maps_of", "normalized", "train"]
 
 REPRESENTATIONS: Mapping[str, Callable[[], Representation]] = {
     "flows": Flows,
     "star-convex": StarConvex,
     "three classes": ThreeClasses,
 }
+SMALLEST = 0.01
+"""Objects smaller than all but this share of the training's are no objects."""
 IOU_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Where the average precision is looked at, to choose thresholds."""
 GAIN, OFFSET, NOISE = 0.3, 0.05, 0.05
@@ -266,6 +268,7 @@ def train(
             "training": asdict(training),
             "images": len(seen),
             "largest_object_px": _largest(truths),
+            "smallest_object_px": _smallest(truths),
         },
     )
     history = fit(
@@ -326,6 +329,23 @@ def _largest(truths: Sequence[Labels]) -> list[int]:
     return [max(box[axis].stop - box[axis].start for box in boxes) for axis in range(truths[0].ndim)]
 
 
+def _smallest(truths: Sequence[Labels]) -> int:
+    """Return the pixels, or voxels, that only one object in a hundred has fewer than."""
+    areas = np.concatenate([np.bincount(truth.ravel())[1:] for truth in truths])
+    return int(np.quantile(areas[areas > 0], SMALLEST))
+
+
+def large_enough(labels: Labels, least_px: int) -> Labels:
+    """Return the labels without objects of fewer pixels: noise, or what it split off.
+
+    Examples
+    --------
+    >>> large_enough(np.array([[1, 1, 0, 2]], dtype=np.int32), 2)
+    array([[1, 1, 0, 0]], dtype=int32)
+    """
+    return np.where((np.bincount(labels.ravel()) >= least_px)[labels], labels, 0).astype(np.int32)
+
+
 def _best_thresholds(
     model: Model,
     representation: Representation,
@@ -339,9 +359,11 @@ def _best_thresholds(
     places = [(region.image, tuple(map(slice, region.start, region.stop))) for region in kept]
     given = [maps_of(model, seen[image][0], box=place, device=device) for image, place in places]
     apart = [truths[image][place] for image, place in places]
+    least_px = model.settings["smallest_object_px"]
 
     def precision(thresholds: dict[str, float]) -> float:
-        tables = contingencies([representation.objects(maps, **thresholds) for maps in given], apart)
+        found = [large_enough(representation.objects(maps, **thresholds), least_px) for maps in given]
+        tables = contingencies(found, apart)
         matched = [
             ManyMatchings(tuple(table.match(iou_threshold=least) for table in tables)) for least in IOU_THRESHOLDS
         ]
