@@ -34,7 +34,7 @@ lint: setup
 test: lint book
 	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
 
-bench: book .venv-peers/.installed .venv-careamics/.installed
+bench: book .venv-peers/.installed .venv-careamics/.installed .venv-segmentation/.installed
 	$(BIN)/python -m benchmarks.live_latency
 	$(BIN)/python -m benchmarks.camera --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.psf --peers .venv-peers/bin/python
@@ -47,6 +47,11 @@ bench: book .venv-peers/.installed .venv-careamics/.installed
 	$(BIN)/python -m benchmarks.denoise --peers .venv-peers/bin/python
 	$(BIN)/python -m benchmarks.care_3d
 	$(BIN)/python -m benchmarks.noise2void_3d
+	$(BIN)/python -m benchmarks.label_matching --peers .venv-segmentation/bin/python
+	$(BIN)/python -m benchmarks.segmentation_speed --peers .venv-segmentation/bin/python --training
+	@test -n "$$COURSE_DATA" || echo "segmentation_quality and segmentation_representations are left out: set COURSE_DATA to the folder that holds dsb2018_fluorescence."
+	test -z "$$COURSE_DATA" || $(BIN)/python -m benchmarks.segmentation_quality --peers .venv-segmentation/bin/python
+	test -z "$$COURSE_DATA" || $(BIN)/python -m benchmarks.segmentation_representations
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
