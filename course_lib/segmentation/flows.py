@@ -170,15 +170,16 @@ def arrivals(flows: NDArray[np.float32], foreground: NDArray[np.bool_]) -> NDArr
     >>> arrivals(flows, labels > 0)[1]
     array([2, 2, 2, 2, 2])
     """
+    from scipy import ndimage
+
     start = np.stack(np.nonzero(foreground))
     last = np.array(foreground.shape)[:, None] - 1
     number = np.full(foreground.shape, -1, dtype=np.int64)
     number[tuple(start)] = np.arange(start.shape[1])
-    flows = flows / np.maximum(np.linalg.norm(flows, axis=0), LEAST_FLOW)
     place = start.astype(np.float32)
     for _ in range(STEPS):
-        pixel = np.rint(place).astype(np.int64)
-        place = np.clip(place + flows[(slice(None), *pixel)], 0, last)
+        here = [ndimage.map_coordinates(along, place, order=1, mode="nearest") for along in flows]
+        place = np.clip(place + here / np.maximum(np.linalg.norm(here, axis=0), LEAST_FLOW), 0, last)
     reached = number[tuple(np.rint(place).astype(np.int64))]
     reached = np.where(reached < 0, np.arange(len(reached)), reached)  # out of the foreground: it stays
     for _ in range(DOUBLINGS):

@@ -111,7 +111,12 @@ def depth_inside(labels: Labels) -> NDArray[np.float32]:
 
 
 def suppressed(
-    probability: torch.Tensor, distances_px: torch.Tensor, *, least_probability: float, most_covered: float
+    probability: torch.Tensor,
+    distances_px: torch.Tensor,
+    *,
+    least_probability: float,
+    most_covered: float,
+    unit_px: float = 1.0,
 ) -> Labels:
     """Draw the polygons of the most probable pixels, and leave out those that are covered already.
 
@@ -120,11 +125,13 @@ def suppressed(
     probability : torch.Tensor
         (y, x).
     distances_px : torch.Tensor
-        (rays, y, x).
+        (rays, y, x), in pixels, or in units of `unit_px`.
     least_probability : float
         Of a pixel that proposes.
     most_covered : float
         Share of a polygon's pixels that more probable ones may cover.
+    unit_px : float
+        Pixels that a distance of 1 stands for.
 
     Returns
     -------
@@ -140,22 +147,44 @@ def suppressed(
     >>> int(suppressed(probability, distances, least_probability=0.5, most_covered=0.4).max())
     2
     """
-    from skimage.draw import polygon
-
     highest = functional.max_pool2d(probability[None, None], 3, stride=1, padding=1)[0, 0]
     y, x = ((probability >= highest) & (probability > least_probability)).nonzero(as_tuple=True)
     order = probability[y, x].argsort(descending=True, stable=True)
     y, x = y[order], x[order]
-    lengths = distances_px[:, y, x].clamp(min=LEAST_DISTANCE_PX).T.numpy()
-    corners = np.stack([y.numpy(), x.numpy()], axis=1)[:, None] + lengths[..., None] * _directions()
-    labels = np.zeros(tuple(probability.shape), dtype=np.int32)
-    number = 0
-    for outline in corners:
-        rows, columns = polygon(outline[:, 0], outline[:, 1], labels.shape)  # type: ignore[no-untyped-call]
-        free = labels[rows, columns] == 0
-        if len(free) and free.mean() >= 1 - most_covered:
+    lengths = (unit_px * distances_px[:, y, x]).clamp(min=LEAST_DISTANCE_PX).T.numpy()
+    return _drawn(np.stack([y.numpy(), x.numpy()], axis=1), lengths, tuple(probability.shape), most_covered)
+
+
+def _drawn(
+    middles: NDArray[np.int64], lengths: NDArray[np.float32], shape: tuple[int, ...], most_covered: float
+) -> Labels:
+    r"""Draw polygons, one after the other, each with corners at `lengths` (rays) from its middle.
+
+    Seen from the middle, a pixel lies between two rays, and is inside if it lies on the near side of the edge between
+    their corners: :math:`n_k \cdot p \le 1`, with one vector :math:`n_k` for each edge, and one table for all polygons
+    of which two rays those are.
+    """
+    corners = lengths[..., None] * _directions()
+    edges = np.roll(corners, -1, axis=1) - corners
+    across = np.stack([edges[..., 1], -edges[..., 0]], axis=-1)
+    across /= (corners * across).sum(axis=-1, keepdims=True)
+    reach = math.ceil(lengths.max(initial=0))
+    steps = np.arange(-reach, reach + 1, dtype=np.float32)
+    sector = np.floor(np.arctan2(steps[:, None], steps) * RAYS / (2 * math.pi)).astype(np.int64) % RAYS
+    last = np.array(shape) - 1
+    lows = np.maximum(middles + np.floor(corners.min(axis=1)).astype(np.int64), 0)
+    highs = np.minimum(middles + np.ceil(corners.max(axis=1)).astype(np.int64), last) + 1
+    labels, number = np.zeros(shape, dtype=np.int32), 0
+    for middle, low, high, normal in zip(middles, lows, highs, across, strict=True):
+        rows, columns = (slice(*ends) for ends in zip(low - middle + reach, high - middle + reach, strict=True))
+        down, right = normal[sector[rows, columns]].transpose(2, 0, 1)
+        inside = down * steps[rows, None] + right * steps[columns] <= 1
+        place = labels[low[0] : high[0], low[1] : high[1]]
+        free = inside & (place == 0)
+        size = max(1, int(np.count_nonzero(inside)))
+        if np.count_nonzero(free) >= (1 - most_covered) * size:
             number += 1
-            labels[rows[free], columns[free]] = number
+            place[free] = number
     return labels
 
 
@@ -207,5 +236,9 @@ class StarConvex:
     def objects(self, given: torch.Tensor, *, least_probability: float = 0.5, most_covered: float = 0.4) -> Labels:
         """Return the labels: see `suppressed`."""
         return suppressed(
-            given[0].sigmoid(), UNIT_PX * given[1:], least_probability=least_probability, most_covered=most_covered
+            given[0].sigmoid(),
+            given[1:],
+            least_probability=least_probability,
+            most_covered=most_covered,
+            unit_px=UNIT_PX,
         )
