@@ -317,7 +317,7 @@ RECIPES = {
             "quick": TrainingConfig(epochs=20, steps_per_epoch=50, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
-        learned_from=f"{SIMULATED_2D} simulated images of nuclei of 8 to 50 pixels and 5 to 1000 photons, none real",
+        learned_from=f"{SIMULATED_2D} simulated images of nuclei of 8 to 50 pixels and 5 to 5000 photons, none real",
     ),
     "nuclei_3d_simulated": Recipe(
         teach=by_segmentation(
@@ -328,7 +328,7 @@ RECIPES = {
             "quick": TrainingConfig(epochs=20, steps_per_epoch=20, batch_size=4),
             "full": TrainingConfig(epochs=100, steps_per_epoch=100, batch_size=8),
         },
-        learned_from=f"{SIMULATED_3D} simulated stacks of nuclei of 10 to 24 pixels and 5 to 1000 photons",
+        learned_from=f"{SIMULATED_3D} simulated stacks of nuclei of 10 to 24 pixels and 5 to 5000 photons",
     ),
 }
 

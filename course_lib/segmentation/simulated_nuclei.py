@@ -3,9 +3,12 @@ r"""Images of simulated nuclei with true labels, as varied as real ones: example
 A network that learned from one kind of simulation knows that kind only. So what differs between laboratories is drawn
 anew for each image, in a range wider than the real one (*domain randomization* [1]_): the size of the nuclei, how many
 there are and how they touch, their texture and how unequally bright they are, the blur of the microscope, the haze of
-what lies out of focus, uneven illumination, the background, and the number of photons,
+what lies out of focus, faint clouds and streaks that are no nuclei, such as the glow of cytoplasm, uneven illumination,
+the background, and the number of photons,
 
-.. math:: g \sim \mathrm{Poisson}\bigl(N\,[u \cdot (h * f + a\,h_\text{wide} * f) + b]\bigr).
+.. math:: g \sim \mathrm{Poisson}\bigl(N\,[u \cdot (h * f + a\,h_\text{wide} * f + c) + b]\bigr).
+
+Without the clouds :math:`c`, a network takes whatever stands out of an empty background for a nucleus.
 
 References
 ----------
@@ -36,6 +39,8 @@ HEIGHT_RATIO, LEAST_COVER = (0.5, 1.0), 0.03
 BRIGHTNESS_SPREAD = (0.0, 0.6)
 BLUR, HAZE_WIDTH = (0.02, 0.1), 0.6
 """Standard deviations, over the diameter."""
+CLOUDS, CLOUD_WIDTH = (0.0, 0.2), (0.1, 1.5)
+"""Brightness of the brightest cloud, and widths over the diameter, along each axis another."""
 HAZE, SLOPE, BACKGROUND = (0.0, 0.5), (0.0, 0.5), (0.01, 0.3)
 LEAST_SHARE = 0.1
 """Pieces smaller than this share of the median, cut by the border, are no examples."""
@@ -53,7 +58,7 @@ class NucleiVariety(Parameters):
     smallest_diameter_px: float = parameter(default=8.0, meaning="of the nuclei", unit="pixels", minimum=4.0)
     largest_diameter_px: float = parameter(default=50.0, meaning="of the nuclei", unit="pixels", minimum=4.0)
     fewest_photons: float = parameter(default=5.0, meaning="at the brightest nuclei", unit="photons", minimum=0.1)
-    most_photons: float = parameter(default=1000.0, meaning="at the brightest nuclei", unit="photons", minimum=0.1)
+    most_photons: float = parameter(default=5000.0, meaning="at the brightest nuclei", unit="photons", minimum=0.1)
     largest_cover: float = parameter(default=0.45, meaning="of the field, by nuclei", minimum=0.01, maximum=0.6)
 
 
@@ -121,6 +126,7 @@ def _image(shape: tuple[int, ...], variety: NucleiVariety, draws: _Draws) -> tup
     density *= torch.exp(spread * torch.randn(int(labels.max()) + 1, generator=draws.rng))[labels.long()]
     sharp = _blurred(density, [draws.between(*BLUR) * width for width in widths_px])
     light = sharp + draws.between(*HAZE) * _blurred(density, [HAZE_WIDTH * width for width in widths_px])
+    light += draws.between(*CLOUDS) * float(light.max()) * _clouds(shape, widths_px, draws)
     light *= _illumination(shape, draws)
     light /= light.flatten().kthvalue(math.ceil(0.999 * light.numel())).values.clamp(min=1e-6)
     photons = draws.decades(variety.fewest_photons, variety.most_photons)
@@ -154,6 +160,13 @@ def _field(
             if count == 1:
                 raise
             count = math.ceil(0.8 * count)
+
+
+def _clouds(shape: tuple[int, ...], widths_px: tuple[float, ...], draws: _Draws) -> torch.Tensor:
+    """Return faint light of no object, 1 at its brightest."""
+    widths = [draws.decades(*CLOUD_WIDTH) * width for width in widths_px]
+    field = _blurred(torch.randn(shape, generator=draws.rng), widths).clamp(min=0)
+    return field / field.max().clamp(min=1e-12)
 
 
 def _illumination(shape: tuple[int, ...], draws: _Draws) -> torch.Tensor:
