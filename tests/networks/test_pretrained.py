@@ -5,12 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from course_lib import datasets
+from course_lib import datasets, segmentation
 from course_lib.live.figures import care_domain
+from course_lib.metrics import match_labels
 from course_lib.networks import Model, pretrained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,14 +33,18 @@ def recipes(root: Path) -> ModuleType:
 def test_every_file_of_the_folder_is_registered_and_can_be_trained_again(root: Path, recipes: ModuleType) -> None:
     files = {f"models/{path.name}" for path in (root / "data" / "models").glob("*.model")}
     assert files == {datasets.describe(name).file for name in NAMES}
-    assert set(recipes.RECIPES) == set(NAMES) == {
-        "care_live_2d",
-        "care_nuclei_3d",
-        "noise2void_live_2d",
-        "nuclei_2d",
-        "nuclei_2d_simulated",
-        "nuclei_3d_simulated",
-    }
+    assert (
+        set(recipes.RECIPES)
+        == set(NAMES)
+        == {
+            "care_live_2d",
+            "care_nuclei_3d",
+            "noise2void_live_2d",
+            "nuclei_2d",
+            "nuclei_2d_simulated",
+            "nuclei_3d_simulated",
+        }
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,6 +108,17 @@ def test_the_network_of_nuclei_beats_the_best_gaussian_in_columns_it_has_not_lea
         restored = model.predict(noisy, device="cpu")
         best = least_of_gaussians(noisy, mean, widths, unseen)
         assert squared_error(restored[unseen], mean[unseen]) < 0.9 * best
+
+
+def test_the_network_of_real_nuclei_beats_the_watershed_on_an_image_it_has_not_seen() -> None:
+    """The watershed is told the true median diameter."""
+    image, truth = datasets.load("dsb2018_nuclei_2d").tensor(), datasets.load("dsb2018_nuclei_2d_labels").data
+    areas = np.bincount(truth.ravel())[1:]
+    diameter = float(np.median(np.sqrt(4 / np.pi * areas[areas > 0])))
+    found = segmentation.segment(pretrained("nuclei_2d"), image, device="cpu")
+    classical = segmentation.watershed(image, diameter_um=diameter, voxel_size_um=(1, 1))
+    learned, told = (match_labels(one, truth, iou_threshold=0.7).average_precision for one in (found, classical))
+    assert learned > told + 0.1
 
 
 @pytest.mark.parametrize("name", ["care_live_2d", "noise2void_live_2d"])
