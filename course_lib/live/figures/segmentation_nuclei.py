@@ -139,9 +139,12 @@ def height_of_flow(flow: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     mirrored = torch.stack([torch.cat([rows, rows.flip(1)], dim=1), torch.cat([columns, -columns.flip(1)], dim=1)])
     spectrum = torch.fft.rfft2(mirrored)
     sines = torch.sin(turns)
-    slopes = torch.stack([sines[:, None].expand(-1, SIDE + 1), sines[: SIDE + 1].expand(2 * SIDE, -1)])
-    divisor = (slopes**2).sum(dim=0) + FLATTEST
-    real, imaginary = ((part * slopes).sum(dim=0) / divisor for part in (spectrum.imag, -spectrum.real))
+    down_slope, right_slope = sines[:, None], sines[: SIDE + 1]
+    divisor = down_slope**2 + right_slope**2 + FLATTEST
+    real, imaginary = (
+        (of_rows * down_slope + of_columns * right_slope) / divisor
+        for of_rows, of_columns in (spectrum.imag, -spectrum.real)
+    )
     heights: torch.Tensor = torch.fft.irfft2(torch.complex(real, imaginary), s=(2 * SIDE, 2 * SIDE))
     return heights[:SIDE, :SIDE]
 
