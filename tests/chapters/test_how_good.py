@@ -229,12 +229,6 @@ def test_speed_and_quality_of_networks_are_judged(repository: Path, monkeypatch:
         assert line in page
 
 
-def trial(represents: str, precision: float) -> dict[str, Any]:
-    """Return a row in the form of benchmarks/segmentation_representations.py."""
-    judged = {"pooled": [precision] * 5, "mean_over_images": [precision] * 5}
-    return {"represents": represents, "steps": 250, "fold": 0, "average_precision": judged, "training_s": 60}
-
-
 def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = committed()
     for row in found["label_matching"]["rows"]:
@@ -253,11 +247,6 @@ def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatc
         }
         for own in (0.25, 0.625, 0.75)
     ]
-    found["segmentation_representations"]["rows"] = [
-        trial("flows", 0.5),
-        trial("star-convex", 0.75),
-        trial("three classes", 0.25),
-    ]
     written(repository, found)
     page = said(repository, monkeypatch).splitlines()
     for line in (
@@ -267,12 +256,9 @@ def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatc
         "IoU 0.5: AHEAD of StarDist, [0.25, 0.25, 0.25]",
         "IoU 0.6: BEHIND StarDist, [-0.25, -0.25, -0.25]",
         "IoU 0.7: now ahead, now behind, [-0.25, 0.125, 0.25]",
-        "250 steps, flows against star-convex: BEHIND each time, [-0.25, -0.25, -0.25] in the mean AP",
-        "250 steps, flows against three classes: ahead each time, [0.25, 0.25, 0.25] in the mean AP",
         "nuclei_2d_simulated, test image: 0.250 less average precision at IoU 0.7 than the watershed",
         "trained like StarDist: 0.250 less average precision at IoU 0.6, by the median",
         "trained like StarDist: [600, 600, 600] s, not [500, 500, 500]",
-        "flows against star-convex, 250 steps: 0.250 less average precision, by the median",
         "by the median only  matching, 125 discs: times as fast as stardist.matching ≥ 4: [3, 5, 6]",
         "MISSED              matching, 125 discs: times as fast as cellpose.metrics ≥ 1: [0.5, 0.6, 0.7]",
         "MISSED              nuclei_2d, test image: AP at IoU 0.7 above the watershed ≥ 0.15: [0.125]",
@@ -294,8 +280,7 @@ def test_what_of_segmentation_was_left_out_is_told(repository: Path, monkeypatch
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
         "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, label_matching, "
-        "live_latency, networks, networks_quality, noise2void_3d, noise2void_quality, psf, segmentation_quality, "
-        "segmentation_representations.json. "
+        "live_latency, networks, networks_quality, noise2void_3d, noise2void_quality, psf, segmentation_quality.json. "
         "This chapter needs the course's repository"
     )
     with pytest.raises(FileNotFoundError, match=message):
