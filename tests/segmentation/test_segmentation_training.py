@@ -35,12 +35,12 @@ def same_weights(one: Model, other: Model) -> bool:
 
 
 def test_from_simulation_to_objects_it_has_not_seen() -> None:
-    """Of seeds 0, 1 and 2, the share was 0.67, 0.57 and 0.67 on the processor on which the bound was chosen."""
-    training = TrainingConfig(epochs=6, steps_per_epoch=40, batch_size=8, precision="float32")
+    """Of seeds 0, 1 and 2, it was 0.72, 0.69 and 0.78 on the processor on which the bound was chosen."""
+    training = TrainingConfig(epochs=6, steps_per_epoch=80, batch_size=8, precision="float32")
     model = train(*fields(8, (96, 96), seed=0), SMALL, training, rng=0, device="cpu", progress=False)
     images, labels = fields(5, (120, 101), seed=100)
     found = [segment(model, image, device="cpu") for image in images]
-    assert metrics.match_many(found, labels).pooled.average_precision > 0.45
+    assert metrics.match_many(found, labels).pooled.average_precision > 0.55
     assert model.history[-1].validation_loss < 0.7 * model.history[0].validation_loss
 
 
