@@ -30,7 +30,7 @@ from course_lib.segmentation.training import normalized as normalized_by_the_lib
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-BY_HAND = "brightness and distance"
+BY_HAND = "brightness, distance"
 
 
 def discs(seed: int, count: int = 25) -> torch.Tensor:

@@ -14,7 +14,7 @@ NETWORK = "nuclei_2d"
 IMAGE, TRUTH = "dsb2018_nuclei_2d", "dsb2018_nuclei_2d_labels"
 SIDE, CORNER = 128, (384, 80)
 """Sides of the part of the image that is shown, and its first row and column."""
-FARTHEST_PX = 30
+FARTHEST_PX = 26
 """Largest distance of two seeds."""
 SMALLEST_PX = 20
 """Objects of fewer pixels are dropped, also true ones that the border cuts."""
@@ -30,10 +30,14 @@ FLATTEST = 2.0**-10
 """Waves of the landscape with a smaller square of their radians per pixel, as long as the image, are left out."""
 
 
+CHOICES = ("network", "network's mask, distance", "brightness, distance")
+"""What tells nucleus from background, and what the landscape is: the flow, where nothing else is said."""
+
+
 class Sliders(Parameters):
     """What the reader can change."""
 
-    evidence: str = parameter(default="network", meaning="evidence", choices=("network", "brightness and distance"))
+    evidence: str = parameter(default="network", meaning="evidence", choices=CHOICES)
     threshold_percent: float = parameter(
         default=50.0,
         meaning="threshold of the evidence",
@@ -44,13 +48,13 @@ class Sliders(Parameters):
         step=1.0,
     )
     seed_distance_px: float = parameter(
-        default=8.0,
+        default=6.0,
         meaning="smallest distance of two seeds",
         unit="pixels",
         minimum=1.0,
         maximum=float(FARTHEST_PX),
         slider=(1.0, float(FARTHEST_PX)),
-        step=1.0,
+        step=5.0,
     )
     photons: float = parameter(
         default=300.0, meaning="photons at the peak", unit="photons", minimum=0.0, slider=(3.0, 1000.0), scale="log"
@@ -218,14 +222,14 @@ def average_precisions(labels: torch.Tensor, truth: torch.Tensor, levels: tuple[
 def segment(sliders: Tensors, draws: Tensors, assets: Tensors) -> Tensors:
     """Record the scene, find objects in it, and compare them with the true ones."""
     photons, threshold = sliders["photons"], sliders["threshold_percent"]
-    by_network = sliders["evidence"] < 0.5
+    by_network, by_flow = sliders["evidence"] < 1.5, sliders["evidence"] < 0.5
     image = noise.poisson_from_uniform(photons * assets["scene"], draws["shot"])
     maps = trained(image.device).network(normalized(image)[None, None])[0]
     brightness = normalized(smoothed(image, assets["blur"])).float()
     evidence = 100 * torch.where(by_network, maps[0].sigmoid(), brightness.clamp(0, 1))
     mask = evidence > threshold
     learned = height_of_flow(maps[1:], assets["turns"])
-    height = torch.where(by_network, learned, smoothed(distance(mask), assets["blur"]))
+    height = torch.where(by_flow, learned, smoothed(distance(mask), assets["blur"]))
     labels = objects(height, mask, sliders["seed_distance_px"])
 
     at_half, strict = average_precisions(labels, assets["truth"], (0.5, 0.7))
