@@ -325,7 +325,7 @@ RECIPES = {
             segmentation.Config(patch_side=64, patch_planes=16, depth=2, planes_halved=1),
         ),
         training={
-            "quick": TrainingConfig(epochs=20, steps_per_epoch=45, batch_size=4),
+            "quick": TrainingConfig(epochs=20, steps_per_epoch=20, batch_size=4),
             "full": TrainingConfig(epochs=100, steps_per_epoch=100, batch_size=8),
         },
         learned_from=f"{SIMULATED_3D} simulated stacks of nuclei of 10 to 24 pixels and 5 to 5000 photons",
