@@ -67,9 +67,15 @@ def poisson_from_uniform(rate: torch.Tensor, uniform: torch.Tensor) -> torch.Ten
 
 
 def _normal_quantile(u: torch.Tensor) -> torch.Tensor:
-    """Invert the normal distribution to 4.5e-4 (Abramowitz & Stegun 26.2.23): well below one count."""
+    """Invert the normal distribution to 4.5e-4 (Abramowitz & Stegun 26.2.23): well below one count.
+
+    The constants are tensors, because the export to ONNX rounds Python's numbers to 32 bits.
+    """
+    c0, c1, c2, d1, d2, d3 = torch.tensor(
+        [2.515517, 0.802853, 0.010328, 1.432788, 0.189269, 0.001308], dtype=torch.float64, device=u.device
+    ).unbind()
     tail = torch.minimum(u, 1 - u).clamp(min=1e-12)
     t = torch.sqrt(-2 * torch.log(tail))
-    numerator = 2.515517 + t * (0.802853 + t * 0.010328)
-    denominator = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
+    numerator = c0 + t * (c1 + t * c2)
+    denominator = 1 + t * (d1 + t * (d2 + t * d3))
     return torch.sign(u - 0.5) * (t - numerator / denominator)
