@@ -54,7 +54,7 @@ class Sliders(Parameters):
         minimum=1.0,
         maximum=float(FARTHEST_PX),
         slider=(1.0, float(FARTHEST_PX)),
-        step=5.0,
+        step=2.5,
     )
     photons: float = parameter(
         default=300.0, meaning="photons at the peak", unit="photons", minimum=0.0, slider=(3.0, 1000.0), scale="log"
