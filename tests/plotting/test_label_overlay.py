@@ -73,7 +73,9 @@ def test_one_image_serves_all_panels_and_each_may_have_its_own():
 
 
 def test_no_object_draws_nothing():
-    label_overlay(image, [np.zeros_like(truth)], truth=np.zeros_like(truth)).savefig(io.BytesIO())
+    figure = label_overlay(image, [np.zeros_like(truth)], truth=np.zeros_like(truth))
+    figure.savefig(io.BytesIO())
+    assert not any(outlines(figure.axes[0]).values())
 
 
 def test_the_colours_stay_apart_in_grey():
