@@ -141,7 +141,8 @@ def test_the_least_loss_is_that_of_the_mean_of_the_signal_for_what_is_seen() -> 
 
 def test_a_short_training_takes_away_half_of_the_error() -> None:
     counts, truth = _counts(), _scene()
-    model = train_photon_splitting(counts, SplittingConfig(**SMALL), LONGER, rng=0, device="cpu", progress=False)
+    training = LONGER.replace(epochs=4)  # after 2 the mean is still off by 5 %
+    model = train_photon_splitting(counts, SplittingConfig(**SMALL), training, rng=0, device="cpu", progress=False)
     restored = model.predict(counts, device="cpu")
     error, before = ((image - truth).square().mean() for image in (restored, counts))
     assert model.method == "photon splitting"
