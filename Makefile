@@ -32,7 +32,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint book
-	COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax
+	OMP_NUM_THREADS=1 COURSE_EFFORT=quick $(BIN)/pytest --nbval-lax --numprocesses auto --dist loadfile
 
 bench: book .venv-peers/.installed .venv-careamics/.installed .venv-segmentation/.installed
 	$(BIN)/python -m benchmarks.live_latency

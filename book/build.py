@@ -6,14 +6,21 @@ Run it by ``make book``. Every step is skipped when what it depends on has not c
 import gzip
 import hashlib
 import io
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nbformat
+import yaml
 from fontTools import subset
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from PIL import Image
 
 from course_lib import live
@@ -23,6 +30,9 @@ ROOT = BOOK.parent
 BUILD = ROOT / "_build"
 GENERATED = BOOK / "_generated"
 NODE_MODULES = BUILD / "javascript" / "node_modules"
+
+AT_A_TIME = 4
+"""Chapters that are executed together, at most: each may take 2 GB of memory."""
 
 # What the site ships of each npm package, and where; a folder is copied whole.
 VENDORED = {
@@ -114,8 +124,41 @@ def forget_what_is_outdated() -> None:
     (BUILD / ".written").write_text(written)
 
 
+def execute_chapters() -> None:
+    """Execute the notebooks that the cache does not hold, several at a time; Jupyter Book takes one after the other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    at_a_time = min(cores, AT_A_TIME)
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores // at_a_time))
+    timeout_s = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["execute"]["timeout"]
+    cache = get_cache(BUILD / ".jupyter_cache")
+    outdated = []
+    for path in sorted(BOOK.glob("*.ipynb")):
+        try:
+            cache.match_cache_notebook(nbformat.read(path, as_version=4))
+        except KeyError:
+            outdated.append(path)
+
+    def execute(path: Path) -> tuple[nbformat.NotebookNode, ExecutionResult]:
+        print(f"executing {path.name}", flush=True)
+        notebook = nbformat.read(path, as_version=4)
+        result = single_nb_execution(notebook, cwd=BOOK, timeout=timeout_s, allow_errors=False, meta_override=True)
+        print(f"executed {path.name} in {result.time:.0f} s", flush=True)
+        return notebook, result
+
+    failed = []
+    with ThreadPoolExecutor(at_a_time) as pool:
+        for path, (notebook, result) in zip(outdated, pool.map(execute, outdated), strict=True):
+            if result.err is not None:
+                failed.append(f"{path.name}:\n{result.exc_string}")
+                continue
+            bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    if failed:
+        sys.exit("\n".join(["The book was not built: chapters failed.", *failed]))
+
+
 def write_pages() -> None:
-    """Execute the notebooks and write the pages; a warning is an error, on the next build too."""
+    """Write the pages; a warning is an error, on the next build too."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     options = ["--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
     result = subprocess.run([*command, *options], cwd=ROOT)
@@ -192,6 +235,7 @@ if __name__ == "__main__":
     vendor_javascript()
     live.export_all(GENERATED / "live")
     forget_what_is_outdated()
+    execute_chapters()
     write_pages()
     lighten_pages()
     thin_icons()
