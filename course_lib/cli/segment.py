@@ -13,7 +13,7 @@ from tqdm import tqdm
 from course_lib import datasets, devices, images, segmentation
 from course_lib.axes import to_axes
 from course_lib.cli._flags import flag, sizes_um
-from course_lib.cli._messages import told_at_once
+from course_lib.cli._messages import tell, told_at_once
 from course_lib.cli.train_segment import listed_thresholds
 from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
@@ -94,7 +94,11 @@ def _run(arguments: argparse.Namespace) -> None:
     with told_at_once(given):
         way = _way(given, image)
         labels = np.zeros(frames.shape, np.int32)
+        blank = []
         for number, frame in enumerate(tqdm(frames, desc="segmenting", unit="frame", disable=len(frames) == 1 or None)):
+            if len(frames) > 1 and frame.min() == frame.max():
+                blank.append(number)
+                continue
             try:
                 labels[number] = _filtered(way.find(np.ascontiguousarray(frame)), image, given)
             except (ValueError, TypeError) as error:
@@ -104,6 +108,8 @@ def _run(arguments: argparse.Namespace) -> None:
     type_ = np.uint16 if int(labels.max()) <= np.iinfo(np.uint16).max else np.int32
     result = replace(image, data=labels.reshape(image.data.shape).astype(type_), unit="arbitrary")
     images.write(output, result, compression="zlib")
+    if blank:
+        tell(f"frames of one value, which hold no objects: {', '.join(map(str, blank))}, counted from 0.")
     print(f"{output}: {result}", *_summary(labels, image), *way.told, sep="\n  ")
 
 

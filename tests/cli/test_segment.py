@@ -42,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     images.write("late.tif", Image(np.stack([film[0], 0 * film[0] + 7]), axes="TYX", voxel_size_um=sizes))
     holes = film[0].astype(np.float32)
     holes[3, 3] = np.nan
+    images.write("torn.tif", Image(np.stack([film[0], holes]), axes="TYX", voxel_size_um=sizes))
     images.write("holes.tif", Image(holes, axes="YX", voxel_size_um=sizes))
     images.write("real.tif", Image(labels[0].astype(np.float32), axes="YX", voxel_size_um=sizes))
     images.write("none.tif", Image(np.zeros_like(labels).astype(np.int32), axes="TYX", voxel_size_um=sizes))
@@ -84,6 +85,16 @@ def test_without_a_model_a_watershed_finds_the_nuclei(folder: Path, capsys: pyte
     assert f"median area: {np.median(areas):.4g} µm²" in told
     assert "method: watershed, foreground local, diameter 7 µm" in told
     assert left_behind(folder) == []
+
+
+def test_a_blank_frame_of_a_film_holds_no_objects_and_the_others_are_found(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", "late.tif", "--diameter-um", "7") == 0
+    labels = images.read("late_labels.ome.tif").data
+    assert labels[0].any()
+    assert not labels[1].any()
+    assert "frames of one value, which hold no objects: 1, counted from 0" in capsys.readouterr().err
 
 
 def test_objects_are_dropped_by_size_and_at_the_border(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +211,7 @@ TRAIN = ("train-segment", "a.model", "--images")
         (("segment", "two.tif", *DIAMETER, "--channel", "2"), "--channel is 2, but two.tif has 2: choose 0 to 1"),
         (("segment", "field.tif", *DIAMETER, "--channel", "0"), "field.tif has no channels: leave it out"),
         (("segment", "flat.tif", *DIAMETER), "image has the value 7 everywhere"),
-        (("segment", "late.tif", *DIAMETER), "frame 1, from 0, cannot be segmented: image has the value 7 everywhere"),
+        (("segment", "torn.tif", *DIAMETER), "frame 1, from 0, cannot be segmented: image has 1 values that are NaN"),
         (("segment", "holes.tif", *DIAMETER), "image has 1 values that are NaN or infinite"),
         (("segment", "field.tif", *DIAMETER, "--min-area-um2", "-1"), "--min-area-um2 is -1, but must be"),
         (("segment", "field.tif", *DIAMETER, "--min-area-um2", "nan"), "--min-area-um2 is nan, but must be"),
