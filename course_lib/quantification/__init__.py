@@ -1,9 +1,13 @@
 """From objects to numbers: corrections, measurements, colocalization, classes, tracks, comparisons, tables on disk."""
 
+from course_lib.quantification.background import Background, background_map, estimate_background, subtract_background
+from course_lib.quantification.bleaching import BleachingCorrection, correct_bleaching
+from course_lib.quantification.bleed_through import measure_bleed_through, unmix, unmixed_variance
 from course_lib.quantification.compare import Comparison, compare, compare_paired, compare_pooled_cells
 from course_lib.quantification.costes_randomization import CostesRandomization, costes_randomization
 from course_lib.quantification.costes_threshold import CostesThreshold, costes_threshold
 from course_lib.quantification.dishes import Dish, DishPlan, simulated_cells, simulated_dishes
+from course_lib.quantification.flat_field import flat_field
 from course_lib.quantification.manders import Manders, manders
 from course_lib.quantification.pearson import (
     CorrectedPearson,
@@ -13,6 +17,8 @@ from course_lib.quantification.pearson import (
 )
 
 __all__ = [
+    "Background",
+    "BleachingCorrection",
     "Comparison",
     "CorrectedPearson",
     "CostesRandomization",
@@ -20,15 +26,23 @@ __all__ = [
     "Dish",
     "DishPlan",
     "Manders",
+    "background_map",
     "compare",
     "compare_paired",
     "compare_pooled_cells",
+    "correct_bleaching",
     "costes_randomization",
     "costes_threshold",
+    "estimate_background",
+    "flat_field",
     "manders",
+    "measure_bleed_through",
     "pearson",
     "pearson_corrected_for_noise",
     "pearson_from_repeats",
     "simulated_cells",
     "simulated_dishes",
+    "subtract_background",
+    "unmix",
+    "unmixed_variance",
 ]

@@ -107,7 +107,7 @@ def pearson(
     chosen = chosen_pixels(channels[0], mask)
     one, other = (_not_constant(channel[chosen], name) for channel, name in zip(channels, NAMES, strict=True))
     _, covariance = means_and_covariances([one, other], np.zeros(len(one), int))
-    return float(_correlation(covariance[0], 0, 1))
+    return _correlation(covariance[0], 0, 1)
 
 
 def pearson_corrected_for_noise(
@@ -165,7 +165,7 @@ def pearson_corrected_for_noise(
     means, covariance = means_and_covariances([one, other], blocks_of(chosen))
     noise = means + read_noise_photons**2
     variance = covariance[:, [0, 1], [0, 1]]
-    observed = float(_correlation(covariance[0], 0, 1))
+    observed = _correlation(covariance[0], 0, 1)
     return _corrected(observed, covariance[:, 0, 1], variance - noise, variance[0])
 
 
@@ -220,7 +220,7 @@ def pearson_from_repeats(
     across = (covariance[:, 0, 3] + covariance[:, 1, 2]) / 2
     signal = covariance[:, [0, 2], [1, 3]]
     spread = np.sqrt(np.diagonal(covariance[0]))
-    observed = float(_correlation(covariance[0], 0, 2) + _correlation(covariance[0], 1, 3)) / 2
+    observed = (_correlation(covariance[0], 0, 2) + _correlation(covariance[0], 1, 3)) / 2
     return _corrected(observed, across, signal, np.array([spread[0] * spread[1], spread[2] * spread[3]]))
 
 
@@ -243,8 +243,8 @@ def _corrected(observed: float, covariance: Array, signal: Array, variance: Arra
     )
 
 
-def _correlation(covariance: Array, i: int, j: int) -> Array:
-    return np.clip(covariance[i, j] / math.sqrt(covariance[i, i] * covariance[j, j]), -1, 1)
+def _correlation(covariance: Array, i: int, j: int) -> float:
+    return float(np.clip(covariance[i, j] / math.sqrt(covariance[i, i] * covariance[j, j]), -1, 1))
 
 
 def _not_constant(pixels: Array, name: str) -> Array:
