@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import deconvolution, optics
+from course_lib.cli._batch import add_images
 from course_lib.cli._flags import (
     PSFS,
     add_microscope,
@@ -55,13 +56,14 @@ NUMBERS = (
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add all flags."""
-    parser.add_argument("stack", type=Path, metavar="STACK", help="TIFF, ImageJ TIFF, OME-TIFF or Zarr folder")
+    add_images(parser, metavar="STACK", also=" or Zarr folder")
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="OUTPUT",
-        help="OME-TIFF (BigTIFF) or .zarr folder to write, photons in float32 (default: STACK_deconvolved.ome.tif)",
+        help="OME-TIFF (BigTIFF) or .zarr folder to write, photons in float32; of several stacks, a folder "
+        "(default: STACK_deconvolved.ome.tif)",
     )
     parser.add_argument(
         "--overwrite",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 
 from course_lib import images, noise
+from course_lib.inspection import COUNTS_GAIN, COUNTS_OFFSET, LARGEST_GAIN_ERROR, pile_share
 from course_lib.noise import NoiseStructure
 from course_lib.noise2void import proposed_extent
 
@@ -17,12 +18,6 @@ SMALLEST = 16
 MEASURABLE = 64
 """Pixels of a side from which the noise can be measured."""
 FARTHEST_LAG = 7
-LARGEST_GAIN_ERROR = 0.1
-"""Relative standard error of a gain that is still used."""
-COUNTS_GAIN, COUNTS_OFFSET = 0.15, 1.0
-"""Whole numbers whose gain differs from 1 by less, and whose offset from 0, are photon counts."""
-PILE = 1e-4
-"""Share of the pixels at an extreme that is a pile, if they outnumber those at the three values next to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,25 +187,17 @@ def _piles(frames: torch.Tensor, found: Look) -> list[str]:
     """Say where pixels pile up at an extreme: saturated, or clipped at zero."""
     warnings = []
     top, bottom = float(frames.max()), float(frames.min())
-    share = _pile(frames, top)
+    share = pile_share(frames, top)
     if share:
         warnings.append(
             f"{100 * share:.2g} % of the pixels are {top:g}, the largest value, and fewer just below: they are "
             f"saturated, and remain wrong."
         )
     is_counted = found.noise == "photons" and found.frames is frames
-    share = _pile(frames, bottom)
+    share = pile_share(frames, bottom)
     if share and not is_counted:
         warnings.append(
             f"{100 * share:.2g} % of the pixels are {bottom:g}, the smallest value, and fewer just above: "
             f"negative noise was clipped, and dark regions are too bright. Record with an offset."
         )
     return warnings
-
-
-def _pile(frames: torch.Tensor, extreme: float) -> float:
-    """Return the share of the pixels at an extreme, or 0 where they do not pile up."""
-    at = int((frames == extreme).sum())
-    beside = int(((frames - extreme).abs() <= 3).sum()) - at
-    share = at / frames.numel()
-    return share if at > max(10, beside) and share > PILE else 0.0

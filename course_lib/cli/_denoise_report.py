@@ -1,8 +1,6 @@
 """The report of ``course denoise``: one HTML file that needs no other."""
 
-import base64
 import html
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ import torch
 
 from course_lib import metrics
 from course_lib.cli._denoise_noise import Look
+from course_lib.cli._page import figure, page
 from course_lib.noise2void import METHODS, Choice
 
 __all__ = ["Section", "report", "residual_of", "warning_of_residual"]
@@ -20,16 +19,6 @@ DETAIL_SIDE = 128
 """Pixels of the detail that is shown enlarged."""
 LARGEST_CORRELATION = 0.1
 """Of neighbours in the residual of white noise."""
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; color: #0b1f4b; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; } th, td { padding: .3rem .9rem; border-bottom: 1px solid #ddd; text-align: left; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.chosen { background: #e6f1ef; font-weight: 600; }
-.warning { border-left: 4px solid #d97b06; padding: .4rem 1rem; background: #fdf3e5; }
-img { max-width: 100%; } figure { margin: 1.5rem 0; } figcaption { color: #444; font-size: .9rem; }
-""".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +101,7 @@ def report(name: str, sections: list[Section], *, facts: list[str], pixel_size_u
     parts.append("</ul>")
     for section in sections:
         parts += _section(section, pixel_size_um)
-    body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(name)}, denoised</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n{body}\n"
-        f"</body>\n</html>\n"
-    )
+    return page(f"{name}, denoised", "\n".join(parts))
 
 
 def _section(section: Section, pixel_size_um: tuple[float, ...] | None) -> list[str]:
@@ -190,14 +173,14 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
     limit = 4.0 if photons else 4 * float(residual.std())
     titles = ["before", "after"]
     parts = [
-        _figure(plotting.show_images([section.noisy, section.restored], titles=titles, **shown), "The whole frame."),
-        _figure(
+        figure(plotting.show_images([section.noisy, section.restored], titles=titles, **shown), "The whole frame."),
+        figure(
             plotting.show_images(
                 [section.noisy[rows, columns], section.restored[rows, columns]], titles=titles, **shown
             ),
             "The part that varies most.",
         ),
-        _figure(
+        figure(
             plotting.show_images(
                 residual,
                 pixel_size_um=pixel_size,
@@ -208,7 +191,7 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
             "What was taken away. It should look like noise, which may be stronger where the image is bright. Lines "
             "and areas of one colour mean that detail was taken, too.",
         ),
-        _figure(
+        figure(
             plotting.autocorrelation(metrics.autocorrelation(residual, max_lag=LARGEST_LAG)),
             f"Autocorrelation of what was taken away. White noise has 0 everywhere but in the centre, within "
             f"{2 / residual.numel() ** 0.5:.1g}; a restoration adds values slightly below 0 around the centre, to "
@@ -222,10 +205,10 @@ def _pictures(section: Section, pixel_size_um: tuple[float, ...] | None) -> list
             "training": torch.tensor([record.training_loss for record in history]),
             "validation": torch.tensor([record.validation_loss for record in history]),
         }
-        figure = plotting.curves(epochs, losses, x_label="epoch", y_label="loss (normalized)")
+        drawn = plotting.curves(epochs, losses, x_label="epoch", y_label="loss (normalized)")
         parts.append(
-            _figure(
-                figure,
+            figure(
+                drawn,
                 "The loss of the network, in the numbers that it sees. It does not reach 0: the noise of what it is "
                 "asked for is left, more of it where the image is bright, so that training and validation, which look "
                 "at different parts, may end at different heights. The weights of the best epoch were taken.",
@@ -246,14 +229,3 @@ def _detail(image: torch.Tensor) -> tuple[slice, slice]:
     spread = tiles.unfold(0, side, side).unfold(1, side, side).flatten(2).var(dim=2)
     row, column = divmod(int(spread.argmax()), spread.shape[1])
     return slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
-
-
-def _figure(figure: Any, caption: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    alt = html.escape(caption, quote=True)
-    return (
-        f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )

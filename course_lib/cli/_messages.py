@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 from course_lib.cli._flags import flag
 
-__all__ = ["as_flags", "tell", "told_at_once"]
+__all__ = ["EXPECTED", "as_flags", "tell", "told_at_once", "words_of"]
+
+EXPECTED = (ValueError, TypeError, OSError, MemoryError)
+"""Errors of what was given: they are told in one line. Any other is a mistake of the program."""
 
 ALIASES = {"rng": "seed", "noise_to_signal": "regularization"}
 """Parameters whose flag has another name."""
@@ -64,6 +67,22 @@ def as_flags(text: str, names: Collection[str]) -> str:
 
 def _with_value(name: str, found: re.Match[str]) -> str:
     return f"{flag(name)} {found[1].replace(' ', '')}"
+
+
+def words_of(error: BaseException) -> str:
+    r"""Return the message of an error in one line.
+
+    Examples
+    --------
+    >>> words_of(ValueError("two\nlines"))
+    'two lines'
+    >>> words_of(MemoryError())
+    'there is not enough memory: take a part of the image, or close other programs.'
+    """
+    if isinstance(error, MemoryError):
+        more = f" ({error})" if str(error) else ""
+        return f"there is not enough memory{more}: take a part of the image, or close other programs."
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def tell(text: str) -> None:

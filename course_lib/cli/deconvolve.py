@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from course_lib import deconvolution, devices, images
+from course_lib.cli._batch import for_each, stem_of
 from course_lib.cli._deconvolve_flags import add_flags, camera, check_flags
 from course_lib.cli._deconvolve_method import choose_background, choose_iterations, choose_method
 from course_lib.cli._deconvolve_psf import computed_psf, measured_psf
@@ -19,6 +20,8 @@ from course_lib.images.target import partial_path
 from course_lib.images.tiled_run import check_target, journal_path
 
 __all__ = ["add"]
+
+RESULT = "_deconvolved.ome.tif"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,19 +37,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    check_flags(vars(arguments))
+    for_each(arguments, _run_one, result=RESULT)
+
+
+def _run_one(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
-    check_flags(given)
-    output = given["output"] or _default_output(given["stack"])
-    check_target(output, overwrite=given["overwrite"], source=given["stack"])
+    path: Path = given["image"]
+    output: Path = given["output"] or path.with_name(f"{stem_of(path)}{RESULT}")
+    check_target(output, overwrite=given["overwrite"], source=path)
     device = devices.resolve(given["device"])
     with told_at_once(given):
         lines = _deconvolve(given, output, device)
     print(*lines, sep="\n  ")
-
-
-def _default_output(stack: Path) -> Path:
-    stem = stack.name.removesuffix(stack.suffix).removesuffix(".ome")
-    return stack.with_name(f"{stem}_deconvolved.ome.tif")
 
 
 def _deconvolve(given: Mapping[str, Any], output: Path, device: torch.device) -> list[str]:
@@ -55,7 +58,7 @@ def _deconvolve(given: Mapping[str, Any], output: Path, device: torch.device) ->
     shape: tuple[int, ...] = ()
     try:
         with deconvolution.open_volume(
-            given["stack"],
+            given["image"],
             axes=given["axes"],
             voxel_size_um=given["voxel_size_um"],
             channel=given["channel"],

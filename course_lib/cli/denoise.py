@@ -1,12 +1,10 @@
 """``course denoise``: take the noise from an image of your own, by the method that suits it best."""
 
 import argparse
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from course_lib import devices, images
+from course_lib import devices, images, provenance
+from course_lib.cli._batch import add_images, for_each, stem_of
 from course_lib.cli._denoise_noise import Look, look
 from course_lib.cli._denoise_report import Section, report, residual_of, warning_of_residual
 from course_lib.cli._messages import tell, told_at_once
+from course_lib.cli._page import write_page
 from course_lib.images.tiled_run import check_target
 from course_lib.networks import TrainingError
 from course_lib.noise2void import METHODS, Choice, choose
 
 __all__ = ["add"]
 
+RESULT = "_denoised.ome.tif"
 CAMERA = {
     "gain_e_per_adu": "electrons per grey level of the camera; 1, with --offset-adu 0, for photon counts",
     "offset_adu": "mean of a dark frame",
@@ -40,12 +41,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "(or on hidden pixels, where the noise is not that of photons), and the best is taken; of two that are equally "
         "good, the simpler. Writes an OME-TIFF and a report that says what was done, why, and what to look at.",
     )
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, ImageJ TIFF or OME-TIFF")
-    parser.add_argument("-o", "--output", type=Path, metavar="TIFF", help="(default: IMAGE_denoised.ome.tif)")
+    add_images(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="TIFF|FOLDER", help="(default: IMAGE_denoised.ome.tif)")
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0 (default: each by itself)")
     parser.add_argument("--method", choices=("auto", *METHODS), default="auto", help="(default auto: the best)")
-    parser.add_argument("--minutes", type=float, default=2.0, metavar="X", help="time for all of it (default 2)")
+    parser.add_argument("--minutes", type=float, default=2.0, metavar="X", help="time for each image (default 2)")
     parser.add_argument(
         "--steps",
         type=int,
@@ -61,11 +62,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    for_each(arguments, _denoise, result=RESULT)
+
+
+def _denoise(arguments: argparse.Namespace) -> None:
     given, begun = vars(arguments), time.monotonic()
     path: Path = given["image"]
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-    output: Path = given["output"] or path.with_name(f"{stem}_denoised.ome.tif")
-    page = output.with_name(f"{output.name.removesuffix(output.suffix).removesuffix('.ome')}.html")
+    output: Path = given["output"] or path.with_name(f"{stem_of(path)}{RESULT}")
+    page = output.with_name(f"{stem_of(output)}.html")
     _check(given, path, output, page)
     device = devices.resolve(given["device"])
     image = images.read(path, axes=given["axes"])
@@ -90,15 +94,14 @@ def _run(arguments: argparse.Namespace) -> None:
     result = replace(image, data=restored)
     images.write(output, result)
     seconds = time.monotonic() - begun
-    program = f"deep-learning-microscopy-course {version('deep-learning-microscopy-course')}"
     facts = [
         f"{result!r}, in the unit of the input",
         f"Device: {devices.describe(device)}; {seconds:.0f} s; seed {given['seed']}",
-        f"Program: {program}, course denoise, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        f"Program: {provenance.PROGRAM}, course denoise, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     ]
     if "Z" in image.axes:
         facts.append("Planes were restored one by one.")
-    _write(page, report(path.name, sections, facts=facts, pixel_size_um=image.voxel_size_um))
+    write_page(page, report(path.name, sections, facts=facts, pixel_size_um=image.voxel_size_um))
     print(
         f"{output}: {result}",
         *(f"{one.title + ': ' if one.title else ''}{one.choice.name}. {one.choice.reason}" for one in sections),
@@ -161,13 +164,3 @@ def _restored(
         tell(f"warning: {warning}")
     section = Section(title=title, look=seen, choice=choice, noisy=noisy, restored=restored, warnings=tuple(warnings))
     return section, seen.back(values).float()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a page that is never half written."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

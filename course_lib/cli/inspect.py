@@ -1,125 +1,93 @@
-"""``course inspect``: what is in a file, what its camera is like, and what its noise is like."""
+"""``course inspect``: what is in a file, what its camera and noise are like, what is wrong, and what to begin with."""
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+from course_lib import images, inspection, optics
+from course_lib.cli._batch import files_of
+from course_lib.cli._flags import flag, sizes_um
+from course_lib.cli._messages import EXPECTED, told_at_once, words_of
 
-from course_lib import images, noise
+__all__ = ["add"]
 
-__all__ = ["add", "describe"]
-
-_FRAMES = 200
-"""Frames of a long movie that are looked at; more do not sharpen the figures."""
+SAMPLING = ("numerical_aperture", "emission_wavelength_nm", "immersion_index")
+"""Numbers of the microscope that the Nyquist limit hangs on."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand to the parser."""
     parser = commands.add_parser(
         "inspect",
-        help="axes, saturation, gain, read noise and structure of the noise",
-        description="Look at raw images before anything is done to them. A time series is taken to show a scene "
-        "that holds still.",
+        help="axes, saturation, gain, structure of the noise, sampling, and the method to begin with",
+        description="Look at raw images before anything is done to them. Says what the file tells, what its camera and "
+        "its noise are like, what is wrong with it, and which method to begin with. A time series is taken to show a "
+        "scene that holds still.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="TIFF, ImageJ TIFF or OME-TIFF")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="FILE", help="TIFF, ImageJ TIFF or OME-TIFF, or folders of them"
+    )
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX, for example TYX")
+    parser.add_argument(
+        "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
+    )
     parser.add_argument(
         "--offset-adu", type=float, metavar="X", help="mean of a dark frame; without it the read noise is taken as 0"
     )
+    microscope = parser.add_argument_group("microscope, to judge the sampling; give at least the first two")
+    for declared in optics.Microscope.declared():
+        if declared.name in SAMPLING:
+            microscope.add_argument(
+                flag(declared.name), type=float, metavar="X", help=f"{declared.meaning}; {declared.limits}"
+            )
+    parser.add_argument("--json", action="store_true", help="print one JSON list, with an object for each file")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    failed = []
-    for path in arguments.paths:
+    given = vars(arguments)
+    microscope = _microscope(given)
+    failed, found = [], []
+    for path in files_of(given["paths"]):
         try:
-            image = images.read(path, axes=arguments.axes, memory_map=_mappable(path))
-        except (OSError, ValueError, TypeError) as error:
-            failed.append(str(error))
+            with told_at_once(given):
+                seen = _inspected(path, given, microscope)
+        except EXPECTED as error:
+            failed.append(words_of(error))
             continue
-        print(path, *describe(image, offset_adu=arguments.offset_adu), sep="\n  ")
+        if given["json"]:
+            found.append({"file": str(path), "written_by": images.read_provenance(path)} | seen.to_dict())
+        else:
+            print(path, *_written_by(path), *seen.lines(), sep="\n  ")
+    if given["json"]:
+        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
     if failed:
         raise ValueError("; ".join(failed))
 
 
-def _mappable(path: Path) -> bool:
-    import tifffile
+def _microscope(given: Mapping[str, Any]) -> optics.Microscope | None:
+    known = {name: given[name] for name in SAMPLING if given[name] is not None}
+    if not known:
+        return None
+    for name in SAMPLING[:2]:
+        if name not in known:
+            raise ValueError(f"to judge the sampling, {flag(name)} is needed, too: add it.")
+    return optics.Microscope(**known)
 
-    if not path.is_file():
-        return False
+
+def _inspected(path: Path, given: Mapping[str, Any], microscope: optics.Microscope | None) -> inspection.Inspection:
+    image = images.read(
+        path, axes=given["axes"], voxel_size_um=given["voxel_size_um"], memory_map=images.can_be_mapped(path)
+    )
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return bool(tiff.series[0].dataoffset)
-    except (tifffile.TiffFileError, IndexError, ValueError):
-        return False
+        return inspection.inspect(image, offset_adu=given["offset_adu"], microscope=microscope, file=str(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def describe(image: images.Image, *, offset_adu: float | None = None) -> list[str]:
-    r"""Describe a raw image in lines of text, for each channel.
-
-    Parameters
-    ----------
-    image : Image
-        Raw image.
-    offset_adu : float, optional
-        Offset of the camera; 0 for photon counts.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> from course_lib import datasets
-    >>> print(*describe(datasets.load("hazelnut"), offset_adu=0)[:2], sep="\n")  # doctest: +ELLIPSIS
-    Image(T 5 × Y 256 × X 256, uint16, voxel 0.1463 × 0.1463 µm, photons)
-    values 0 to 163, mean 18.51; ... % of the pixels are at the maximum
-    """
-    lines = [repr(image)]
-    channels = image.data.shape[image.axes.index("C")] if "C" in image.axes else 1
-    for channel in range(channels):
-        prefix = f"channel {channel}: " if channels > 1 else ""
-        frames = _frames(image, channel)
-        at_top = int((frames == frames.max()).sum())
-        share = 100 * at_top / frames.numel()
-        lines.append(
-            f"{prefix}values {float(frames.min()):g} to {float(frames.max()):g}, mean {float(frames.mean()):.4g}; "
-            f"{share:.2g} % of the pixels are at the maximum{', saturated?' if at_top > 10 and share > 0.01 else ''}"
-        )
-        if "Z" in image.axes:
-            lines[-1] += f" (plane {image.data.shape[image.axes.index('Z')] // 2} of the stack)"
-        lines.append(prefix + _calibration(frames, offset_adu))
-        try:
-            lines.append(prefix + str(noise.detect_structure(frames)))
-        except ValueError as reason:
-            lines.append(f"{prefix}structure of the noise: unknown, {reason}")
-    return lines
-
-
-def _frames(image: images.Image, channel: int) -> torch.Tensor:
-    """Choose the frames (T, Y, X) or the middle plane (Y, X) of one channel."""
-    index: list[Any] = []
-    for letter, length in zip(image.axes, image.data.shape, strict=True):
-        chosen: int | slice = slice(None)
-        if letter == "C":
-            chosen = channel
-        elif letter == "Z":
-            chosen = length // 2
-        elif letter == "T":
-            chosen = slice(_FRAMES) if length > 1 else 0
-        index.append(chosen)
-    return torch.as_tensor(image.data[tuple(index)].astype("float32"))
-
-
-def _calibration(frames: torch.Tensor, offset_adu: float | None) -> str:
-    calibrate = noise.calibrate_stack if frames.ndim == 3 else noise.calibrate_image
-    source = f"{len(frames)} frames" if frames.ndim == 3 else "one image: a guess, too small on fine structure"
-    try:
-        found = calibrate(frames, offset_adu=offset_adu)
-    except ValueError as reason:
-        return f"gain: unknown, {reason}"
-    gain = f"gain {found.gain_e_per_adu:.3g} ± {found.gain_standard_error:.2g} e⁻/ADU"
-    if found.known == "nothing":
-        return f"{gain}, offset {found.offset_adu:.1f} ADU if there is no read noise (from {source}; try --offset-adu)"
-    return f"{gain}, read noise {found.read_noise_e:.2f} e⁻ at the offset given (from {source})"
+def _written_by(path: Path) -> list[str]:
+    """Tell which command wrote a file of this course."""
+    known = images.read_provenance(path)
+    return [f"written by {known['program']}: {known['command']}"] if "command" in known else []

@@ -2,10 +2,11 @@
 
 import argparse
 import io
+import logging
 import sys
 from collections.abc import Sequence
 
-from course_lib import __version__
+from course_lib import __version__, provenance
 from course_lib.cli import (
     deconvolve,
     denoise,
@@ -18,7 +19,7 @@ from course_lib.cli import (
     train_care,
     train_segment,
 )
-from course_lib.cli._messages import as_flags
+from course_lib.cli._messages import EXPECTED, as_flags, words_of
 
 __all__ = ["main"]
 
@@ -56,14 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its warnings is an error here
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console without ρ or ⁻ shows a question mark
-    parsed = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = parser.parse_args(words)
     try:
-        parsed.run(parsed)
-    except (ValueError, TypeError, OSError) as error:
-        print(f"course: {as_flags(str(error), vars(parsed))}", file=sys.stderr)
+        with provenance.of_command(["course", *words]):
+            parsed.run(parsed)
+    except EXPECTED as error:
+        print(f"course: {as_flags(words_of(error), vars(parsed))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("course: interrupted.", file=sys.stderr)

@@ -4,11 +4,14 @@ import argparse
 from pathlib import Path
 
 from course_lib import devices, images
+from course_lib.cli._batch import add_images, for_each, stem_of
 from course_lib.cli._messages import tell, told_at_once
 from course_lib.images.tiled_run import check_target, journal_path
 from course_lib.networks import Model, predict_on_disk
 
 __all__ = ["add"]
+
+RESULT = "_restored.ome.tif"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,9 +23,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "to disk; an interrupted run goes on when the same command is given again.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="what course train-care wrote")
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, ImageJ TIFF, OME-TIFF or Zarr folder")
+    add_images(parser, also=" or Zarr folder")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUTPUT", help="TIFF or .zarr folder (default: IMAGE_restored.ome.tif)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUTPUT",
+        help="TIFF or .zarr folder; of several images, a folder (default: IMAGE_restored.ome.tif)",
     )
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0 (default: each by itself)")
@@ -49,10 +56,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    for_each(arguments, _predict, result=RESULT)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     path: Path = given["image"]
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-    output: Path = given["output"] or path.with_name(f"{stem}_restored.ome.tif")
+    output: Path = given["output"] or path.with_name(f"{stem_of(path)}{RESULT}")
     check_target(output, overwrite=given["overwrite"], source=path)
     device = devices.resolve(given["device"])
     model = Model.load(given["model"])

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from course_lib import datasets, devices, images, segmentation
 from course_lib.axes import to_axes
+from course_lib.cli._batch import add_images, for_each, stem_of
 from course_lib.cli._flags import flag, sizes_um
 from course_lib.cli._messages import tell, told_at_once
 from course_lib.cli.train_segment import listed_thresholds
@@ -22,6 +23,7 @@ from course_lib.networks import Model, pretrained
 __all__ = ["add"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
+RESULT = "_labels.ome.tif"
 LIMITS = {
     "min_area_um2": "drop smaller objects of an image",
     "max_area_um2": "drop larger objects of an image",
@@ -48,8 +50,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "is, --diameter-um. Each time of a film is segmented by itself, and its objects are numbered from 1 on: the "
         "same number in two frames does not mean the same object.",
     )
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, ImageJ TIFF or OME-TIFF")
-    parser.add_argument("-o", "--output", type=Path, metavar="TIFF", help="(default: IMAGE_labels.ome.tif)")
+    add_images(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="TIFF|FOLDER", help="(default: IMAGE_labels.ome.tif)")
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
         "--model", metavar="MODEL", help="what course train-segment wrote, or the name of a network of the course"
@@ -80,10 +82,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    for_each(arguments, _segment, result=RESULT)
+
+
+def _segment(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     path: Path = given["image"]
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-    output: Path = given["output"] or path.with_name(f"{stem}_labels.ome.tif")
+    output: Path = given["output"] or path.with_name(f"{stem_of(path)}{RESULT}")
     check_target(output, overwrite=given["overwrite"], source=path)
     if output.suffix.lower() == ".zarr":
         raise ValueError(f"{output} must end in .tif or .tiff: course segment keeps the labels in memory.")

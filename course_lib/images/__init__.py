@@ -11,7 +11,7 @@ from course_lib.images.normalization import (
     PercentileNormalization,
 )
 from course_lib.images.on_disk import ImageOnDisk, open_image
-from course_lib.images.reading import read
+from course_lib.images.reading import can_be_mapped, read, read_provenance
 from course_lib.images.target import blank
 from course_lib.images.tiled_run import TiledRun
 from course_lib.images.tiles import Tile, largest_tile
@@ -28,8 +28,10 @@ __all__ = [
     "TiledRun",
     "Unit",
     "blank",
+    "can_be_mapped",
     "largest_tile",
     "open_image",
     "read",
+    "read_provenance",
     "write",
 ]

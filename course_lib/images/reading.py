@@ -18,7 +18,7 @@ from course_lib.axes import AXES, to_axes
 from course_lib.images.image import Image, Unit
 from course_lib.images.metadata import Metadata, metadata_of
 
-__all__ = ["SeriesInFile", "opened_series", "read"]
+__all__ = ["SeriesInFile", "can_be_mapped", "opened_series", "read", "read_provenance"]
 
 
 def read(
@@ -86,6 +86,44 @@ def read(
             voxel_size_um = tuple(metadata.size_um[letter] for letter in spatial)
     noted: Any = metadata.ours.get("unit", "arbitrary")
     return Image(data, axes=axes, voxel_size_um=voxel_size_um, unit=noted if unit is None else unit)
+
+
+def can_be_mapped(path: str | os.PathLike[str]) -> bool:
+    """Tell whether `read` can leave the first image of a file on disk; False where it cannot be read at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tifffile.imwrite(folder + "/stack.tif", np.zeros((9, 32, 32), np.uint16))
+    ...     can_be_mapped(folder + "/stack.tif")
+    True
+    """
+    try:
+        with _opened(Path(path)) as tiff, _decoding(Path(path)):
+            return tiff.series[0].dataoffset is not None
+    except (OSError, ValueError):
+        return False
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the program and the command that wrote an image, where a command of this course did.
+
+    Returns
+    -------
+    dict
+        `program`, with its version, and `command`; nothing for other files.
+
+    Examples
+    --------
+    >>> from course_lib import datasets
+    >>> read_provenance(datasets.path("hazelnut"))
+    {}
+    """
+    path = Path(path)
+    with _opened(path) as tiff, _decoding(path):
+        ours = metadata_of(tiff, 0).ours
+    return {key: ours[key] for key in ("program", "command") if key in ours}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 import tifffile
 
+from course_lib import provenance
 from course_lib.images.image import Image
 
 __all__ = ["NAMESPACE", "ome_xml", "write"]
@@ -93,7 +94,10 @@ def write(path: str | os.PathLike[str], image: Image, *, compression: Literal["n
 
 
 def ome_xml(image: Image) -> bytes:
-    """Return what `write` tells of an image: axes, voxel size, unit and dtype; its values are not looked at."""
+    """Return what `write` tells of an image: axes, voxel size, unit, dtype, and the command at work, if there is one.
+
+    Its values are not looked at.
+    """
     sizes = dict(zip(image.axes, image.data.shape, strict=True))
     root = ElementTree.Element("OME", {"xmlns": _OME, "Creator": "course_lib"})
     element = ElementTree.SubElement(root, "Image", {"ID": "Image:0"})
@@ -114,7 +118,8 @@ def ome_xml(image: Image) -> bytes:
     annotations = ElementTree.SubElement(root, "StructuredAnnotations")
     annotation = ElementTree.SubElement(annotations, "MapAnnotation", {"ID": "Annotation:0", "Namespace": NAMESPACE})
     value = ElementTree.SubElement(annotation, "Value")
-    for key, text in (("axes", image.axes), ("unit", image.unit), ("dtype", image.data.dtype.name)):
+    notes = {"axes": image.axes, "unit": image.unit, "dtype": image.data.dtype.name}
+    for key, text in (notes | provenance.record()).items():
         ElementTree.SubElement(value, "M", {"K": key}).text = text
     xml: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
     return xml

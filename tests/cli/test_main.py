@@ -58,7 +58,7 @@ def test_inspect_tells_what_it_cannot_know(tmp_path: Path, capsys: pytest.Captur
     told = capsys.readouterr().out
     assert "channel 1: gain: unknown, a line needs at least 2 different signal levels" in told
     assert "channel 0: structure of the noise: unknown" in told
-    assert "1e+02 % of the pixels are at the maximum, saturated?" in told
+    assert "STOP: constant (channel 1): All pixels are 7" in told
 
 
 @pytest.mark.parametrize(

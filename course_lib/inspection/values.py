@@ -1,0 +1,133 @@
+"""What the values of an image tell: where they end, whether they pile up there, and whether they are raw."""
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["Values", "look_at_values", "pile_share"]
+
+SMALLEST_PILE = 1e-4
+"""Share of the pixels at an extreme that is a pile, if they outnumber those at the values next to it."""
+NEIGHBOURS = 3
+"""So far from the extreme, in grey levels, lie the values next to it."""
+PIXELS_A_LEVEL = 20
+"""From so many pixels for each grey level that is used on, one that is not used is no chance."""
+FEWEST_STEPS = 8
+SMALLEST_STEP = 4 / 3
+"""Grey levels between those used from which on some were left out."""
+FLAT_SHARE = 0.8
+"""Share of the pixels above 0 that equal the pixel to their right; labels have more, and no noisy image has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """What was seen of the values of one channel.
+
+    Attributes
+    ----------
+    minimum, maximum, mean : float
+        Of the finite values.
+    maximum_share : float
+        Share of the pixels that have the largest value.
+    saturated_share, clipped_share : float
+        Share of the pixels that pile up at the largest and at the smallest value; 0 where they do not.
+    not_finite : int
+        Pixels that are NaN or infinite.
+    are_whole : bool
+        Whether all values are whole numbers of at least 0.
+    grey_step : float
+        Mean distance of the grey levels used in the middle of the histogram: 1, or more after the contrast was
+        stretched; 1 also where the values are not whole or too few.
+    are_labels : bool
+        Whether the values are whole and the same in whole areas, as those of a mask or of labels.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    maximum_share: float
+    saturated_share: float
+    clipped_share: float
+    not_finite: int
+    are_whole: bool
+    grey_step: float
+    are_labels: bool
+
+
+def look_at_values(values: torch.Tensor) -> Values:
+    """Look at the values of frames or planes of one channel.
+
+    Parameters
+    ----------
+    values : torch.Tensor, shape (..., Y, X)
+        As they are in the file.
+
+    Raises
+    ------
+    ValueError
+        If there is no pixel, or no finite one.
+
+    Examples
+    --------
+    >>> photons = torch.poisson(torch.full((64, 64), 250.0), generator=torch.Generator().manual_seed(0))
+    >>> seen = look_at_values(photons.clamp(max=255))
+    >>> seen.maximum, round(seen.saturated_share, 2), seen.clipped_share, seen.are_whole
+    (255.0, 0.38, 0.0, True)
+    """
+    finite = values[values.isfinite()]
+    if finite.numel() == 0:
+        raise ValueError(
+            f"the image has {values.numel()} pixels, and none of them is a finite number: choose another file or part."
+        )
+    whole = bool(((finite == finite.round()) & (finite >= 0)).all())
+    lowest, highest = float(finite.min()), float(finite.max())
+    return Values(
+        minimum=lowest,
+        maximum=highest,
+        mean=float(finite.double().mean()),
+        maximum_share=int((finite == highest).sum()) / finite.numel(),
+        saturated_share=pile_share(finite, highest),
+        clipped_share=pile_share(finite, lowest),
+        not_finite=values.numel() - finite.numel(),
+        are_whole=whole,
+        grey_step=_grey_step(finite) if whole else 1.0,
+        are_labels=whole and finite.numel() == values.numel() and _are_flat(values),
+    )
+
+
+def pile_share(values: torch.Tensor, extreme: float) -> float:
+    """Return the share of the pixels at an extreme, or 0 where they do not pile up.
+
+    A pile has more than ten pixels, more than one in ten thousand, and more than all values within three grey levels
+    beside it. Where all pixels are the same there is no pile.
+
+    Examples
+    --------
+    >>> pile_share(torch.cat([torch.arange(900.0), torch.full((100,), 899.0)]), 899.0)
+    0.101
+    >>> pile_share(torch.arange(900.0), 899.0)
+    0.0
+    """
+    at = int((values == extreme).sum())
+    beside = int(((values - extreme).abs() <= NEIGHBOURS).sum()) - at
+    share = at / values.numel()
+    return share if values.numel() > at > max(10, beside) and share > SMALLEST_PILE else 0.0
+
+
+def _grey_step(values: torch.Tensor) -> float:
+    """Return the mean distance of the grey levels that the middle half of the pixels uses."""
+    some = values.flatten()
+    some = some[:: max(1, some.numel() // 2**20)].sort().values
+    steps = some[some.numel() // 4 : max(some.numel() * 3 // 4, 1)].diff()
+    steps = steps[steps > 0]
+    if len(steps) < FEWEST_STEPS or some.numel() < 2 * PIXELS_A_LEVEL * len(steps):
+        return 1.0
+    step = float(steps.mean())
+    return step if step > SMALLEST_STEP else 1.0
+
+
+def _are_flat(values: torch.Tensor) -> bool:
+    left, right = values[..., :-1], values[..., 1:]
+    above = left > 0
+    inside = int(above.sum())
+    return inside > 0 and float(values.min()) == 0 and int((above & (left == right)).sum()) > FLAT_SHARE * inside
