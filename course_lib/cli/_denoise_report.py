@@ -12,7 +12,7 @@ from course_lib.cli._denoise_noise import Look
 from course_lib.cli._page import figure, page
 from course_lib.noise2void import METHODS, Choice
 
-__all__ = ["Section", "report", "residual_of", "warning_of_residual"]
+__all__ = ["Section", "report", "residual_of", "section_parts", "warning_of_residual"]
 
 LARGEST_LAG = 4
 DETAIL_SIDE = 128
@@ -100,11 +100,12 @@ def report(name: str, sections: list[Section], *, facts: list[str], pixel_size_u
     parts = [f"<h1>{html.escape(name)}, denoised</h1>", "<ul>", *(f"<li>{html.escape(one)}</li>" for one in facts)]
     parts.append("</ul>")
     for section in sections:
-        parts += _section(section, pixel_size_um)
+        parts += section_parts(section, pixel_size_um)
     return page(f"{name}, denoised", "\n".join(parts))
 
 
-def _section(section: Section, pixel_size_um: tuple[float, ...] | None) -> list[str]:
+def section_parts(section: Section, pixel_size_um: tuple[float, ...] | None) -> list[str]:
+    """Return what the report tells of one channel, in pieces of HTML."""
     choice, look = section.choice, section.look
     parts = [f"<h2>{html.escape(section.title)}</h2>"] if section.title else []
     parts.append(f"<p><strong>{html.escape(choice.reason)}</strong> {html.escape(look.assumed)}</p>")

@@ -22,7 +22,7 @@ from course_lib.images.tiled_run import check_target
 from course_lib.networks import TrainingError
 from course_lib.noise2void import METHODS, Choice, choose
 
-__all__ = ["add"]
+__all__ = ["CAMERA", "add", "check_camera", "check_effort", "restored"]
 
 RESULT = "_denoised.ome.tif"
 CAMERA = {
@@ -76,7 +76,7 @@ def _denoise(arguments: argparse.Namespace) -> None:
     if given["channel"] is not None:
         image = image.at("C", given["channel"])
     channels = image.data.shape[image.axes.index("C")] if "C" in image.axes else 1
-    restored = np.empty(image.data.shape, np.float32)
+    output_values = np.empty(image.data.shape, np.float32)
     sections = []
     with told_at_once(given):
         for channel in range(channels):
@@ -88,10 +88,10 @@ def _denoise(arguments: argparse.Namespace) -> None:
             if title:
                 tell(title)
             seen = look(frames, unit=image.unit, known=given, seed=given["seed"])
-            section, values = _restored(seen, given, title, max(left, 0.0) / 60, device)
+            section, values = restored(seen, given, title, max(left, 0.0) / 60, device)
             sections.append(section)
-            restored[place] = values.numpy().reshape(part.shape)
-    result = replace(image, data=restored)
+            output_values[place] = values.numpy().reshape(part.shape)
+    result = replace(image, data=output_values)
     images.write(output, result)
     seconds = time.monotonic() - begun
     facts = [
@@ -117,17 +117,27 @@ def _check(given: Mapping[str, Any], path: Path, output: Path, page: Path) -> No
         raise ValueError(f"{output} must end in .tif or .tiff: course denoise keeps the image in memory.")
     if page.exists() and not given["overwrite"]:
         raise ValueError(f"{page}, the report, exists: choose another output, or add --overwrite to replace it.")
+    check_effort(given)
+    check_camera(given)
+
+
+def check_effort(given: Mapping[str, Any]) -> None:
+    """Raise unless time and steps are above 0."""
     if not 0 < given["minutes"] < float("inf"):
         raise ValueError(f"--minutes is {given['minutes']:g}, but must be above 0: 2 suits an image of 512 × 512.")
     if given["steps"] is not None and given["steps"] < 1:
         raise ValueError(f"--steps is {given['steps']}, but must be at least 1: 600 suit many images.")
+
+
+def check_camera(given: Mapping[str, Any]) -> None:
+    """Raise unless the numbers of the camera are given together, or not at all."""
     if (given["gain_e_per_adu"] is None) != (given["offset_adu"] is None):
         raise ValueError("--gain-e-per-adu and --offset-adu belong together: give both, or neither.")
     if given["read_noise_e"] is not None and given["gain_e_per_adu"] is None:
         raise ValueError("--read-noise-e needs --gain-e-per-adu and --offset-adu: give all three, or none.")
 
 
-def _restored(
+def restored(
     seen: Look, given: Mapping[str, Any], title: str, minutes: float, device: torch.device
 ) -> tuple[Section, torch.Tensor]:
     """Choose a method for the frames of one channel, restore them, and say what was found."""

@@ -20,7 +20,7 @@ from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
 from course_lib.networks import Model, pretrained
 
-__all__ = ["add"]
+__all__ = ["LIMITS", "Way", "add", "add_limits", "check_limits", "segmented", "summary", "write_labels"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 RESULT = "_labels.ome.tif"
@@ -68,6 +68,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
     )
+    add_limits(parser)
+    parser.add_argument("--device", default="auto", help="of a network: auto, cpu, cuda, cuda:1, mps (default auto)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.set_defaults(run=_run)
+
+
+def add_limits(parser: "argparse._ActionsContainer") -> None:
+    """Add the flags that drop objects by their size, and at the border."""
     for name, meaning in LIMITS.items():
         unit = "µm²" if name.endswith("um2") else "µm³"
         parser.add_argument(flag(name), type=float, metavar="X", help=f"{meaning}, in {unit} (default: none)")
@@ -76,9 +84,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="store_true",
         help="drop objects that touch the border; of a stack, the first and the last plane are borders, too",
     )
-    parser.add_argument("--device", default="auto", help="of a network: auto, cpu, cuda, cuda:1, mps (default auto)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -93,29 +98,40 @@ def _segment(arguments: argparse.Namespace) -> None:
     if output.suffix.lower() == ".zarr":
         raise ValueError(f"{output} must end in .tif or .tiff: course segment keeps the labels in memory.")
     image = _image(path, given)
-    stack = "Z" in image.axes
-    _check_limits(given, stack=stack)
-    frames = to_axes(image.data, axes=image.axes, wanted="TZYX" if stack else "TYX")
+    check_limits(given, stack="Z" in image.axes)
     with told_at_once(given):
-        way = _way(given, image)
-        labels = np.zeros(frames.shape, np.int32)
-        blank = []
-        for number, frame in enumerate(tqdm(frames, desc="segmenting", unit="frame", disable=len(frames) == 1 or None)):
-            if len(frames) > 1 and frame.min() == frame.max():
-                blank.append(number)
-                continue
-            try:
-                labels[number] = _filtered(way.find(np.ascontiguousarray(frame)), image, given)
-            except (ValueError, TypeError) as error:
-                if len(frames) == 1:
-                    raise
-                raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
-    type_ = np.uint16 if int(labels.max()) <= np.iinfo(np.uint16).max else np.int32
-    result = replace(image, data=labels.reshape(image.data.shape).astype(type_), unit="arbitrary")
-    images.write(output, result, compression="zlib")
+        labels, way = segmented(image, given)
+    result = write_labels(output, labels, image)
+    print(f"{output}: {result}", *summary(labels, image), *way.told, sep="\n  ")
+
+
+def segmented(image: Image, given: Mapping[str, Any]) -> tuple[Labels, Way]:
+    """Find the objects of each frame of an image without channels: labels (T, [Z,] Y, X), and how they were found."""
+    frames = to_axes(image.data, axes=image.axes, wanted="TZYX" if "Z" in image.axes else "TYX")
+    way = _way(given, image)
+    labels = np.zeros(frames.shape, np.int32)
+    blank = []
+    for number, frame in enumerate(tqdm(frames, desc="segmenting", unit="frame", disable=len(frames) == 1 or None)):
+        if len(frames) > 1 and frame.min() == frame.max():
+            blank.append(number)
+            continue
+        try:
+            labels[number] = _filtered(way.find(np.ascontiguousarray(frame)), image, given)
+        except (ValueError, TypeError) as error:
+            if len(frames) == 1:
+                raise
+            raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
     if blank:
         tell(f"frames of one value, which hold no objects: {', '.join(map(str, blank))}, counted from 0.")
-    print(f"{output}: {result}", *_summary(labels, image), *way.told, sep="\n  ")
+    return labels, way
+
+
+def write_labels(path: Path, labels: Labels, image: Image) -> Image:
+    """Write labels (T, [Z,] Y, X) with the axes and voxels of their image, in as few bits as hold them."""
+    type_ = np.uint16 if int(labels.max(initial=0)) <= np.iinfo(np.uint16).max else np.int32
+    result = replace(image, data=labels.reshape(image.data.shape).astype(type_), unit="arbitrary")
+    images.write(path, result, compression="zlib")
+    return result
 
 
 def _image(path: Path, given: Mapping[str, Any]) -> Image:
@@ -134,7 +150,8 @@ def _image(path: Path, given: Mapping[str, Any]) -> Image:
     return image.at("C", channel or 0)
 
 
-def _check_limits(given: Mapping[str, Any], *, stack: bool) -> None:
+def check_limits(given: Mapping[str, Any], *, stack: bool) -> None:
+    """Raise where a limit of size is out of range, or not for this kind of image."""
     for name in LIMITS:
         value = given[name]
         if value is None:
@@ -209,7 +226,7 @@ def _filtered(labels: Labels, image: Image, given: Mapping[str, Any]) -> Labels:
     return segmentation.relabelled(labels)
 
 
-def _summary(labels: Labels, image: Image) -> tuple[str, ...]:
+def summary(labels: Labels, image: Image) -> tuple[str, ...]:
     """Return in words how many objects there are, how large, and how many the border may have cut."""
     counts = [int(frame.max()) for frame in labels]
     total = sum(counts)
