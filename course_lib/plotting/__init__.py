@@ -1,4 +1,4 @@
-"""Figures: images with scale bars, outlines of labels, curves, histograms, spectra, budgets, photon transfer, ratios.
+"""Figures: images with scale bars, outlines of labels, curves, histograms, spectra, budgets, ratios, superplots.
 
 Every function takes tensors or arrays and returns the figure, which Jupyter shows where it is the value of the
 last line of a cell; ``figure.savefig("name.png")`` writes it to a file.
@@ -18,6 +18,7 @@ from course_lib.plotting.ratios import ratios
 from course_lib.plotting.scale_bar import scale_bar
 from course_lib.plotting.spectra import spectra
 from course_lib.plotting.style import COLORS, use_style
+from course_lib.plotting.superplot import superplot
 
 __all__ = [
     "COLORS",
@@ -35,5 +36,6 @@ __all__ = [
     "scale_bar",
     "show_images",
     "spectra",
+    "superplot",
     "use_style",
 ]
