@@ -19,6 +19,7 @@ from course_lib.quantification.dishes import Dish, DishPlan, simulated_cells, si
 from course_lib.quantification.flat_field import flat_field
 from course_lib.quantification.link import link
 from course_lib.quantification.manders import Manders, manders
+from course_lib.quantification.measure import measure
 from course_lib.quantification.pearson import (
     CorrectedPearson,
     pearson,
@@ -53,6 +54,7 @@ __all__ = [
     "flat_field",
     "link",
     "manders",
+    "measure",
     "measure_bleed_through",
     "pearson",
     "pearson_corrected_for_noise",

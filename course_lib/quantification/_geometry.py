@@ -54,7 +54,7 @@ def geometry(objects: Objects, voxel_size_um: tuple[float, ...]) -> dict[str, Ar
     columns |= {f"bbox_{name}_stop_px": high + 1 for name, high in zip(_letters(objects), objects.highest, strict=True)}
     at_border = [
         (low == 0) | (high == length - 1)
-        for low, high, length in zip(objects.lowest, objects.highest, objects.labels.shape, strict=True)
+        for low, high, length in zip(objects.lowest, objects.highest, objects.shape, strict=True)
     ]
     columns["touches_border"] = np.any(at_border, axis=0)
     return columns

@@ -1,9 +1,9 @@
 """The objects of a label image as runs of pixels: what every feature is counted from.
 
-A label is constant over long runs of pixels along x. So an image of millions of pixels is some ten thousand runs, each a
-start and a length, and whatever depends on the positions alone (area, centre, moments, bounding box) is a sum over runs
-in closed form. Sorted by object, the runs of one object lie side by side, and so do its pixels: a sum, a minimum or a
-median over each object is then one over neighbouring numbers (`numpy.ufunc.reduceat`), for all objects at once.
+A label is constant over long runs of pixels along x. So an image of millions of pixels is some ten thousand runs, each
+a start and a length, and whatever depends on the positions alone (area, centre, moments, bounding box) is a sum over
+runs in closed form. Sorted by object, the runs of one object lie side by side, and so do its pixels: a sum, a minimum
+or a median over each object is then one over neighbouring numbers (`numpy.ufunc.reduceat`), for all objects at once.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,11 @@ class Objects:
     Attributes
     ----------
     labels : numpy.ndarray of int, shape (y, x) or (z, y, x)
-        The label image.
+        The label image, or a part of it along its first axis.
+    first_plane : int
+        Where that part begins in the whole image; coordinates count from the beginning of the whole.
+    shape : tuple of int
+        Shape of the whole image.
     numbers : numpy.ndarray of int64, shape (objects,)
         Label of each object, ascending.
     first_run : numpy.ndarray of int64, shape (objects,)
@@ -44,6 +48,8 @@ class Objects:
     """
 
     labels: Array
+    first_plane: int
+    shape: tuple[int, ...]
     numbers: Integers
     first_run: Integers
     place: Integers
@@ -74,8 +80,8 @@ class Objects:
     @cached_property
     def row(self) -> tuple[Integers, ...]:
         """Coordinates of each run along all axes but x."""
-        line = self.start // self.labels.shape[-1]
-        return (line,) if self.labels.ndim == 2 else tuple(np.divmod(line, self.labels.shape[1]))
+        plane, *rest = np.unravel_index(self.start, self.labels.shape)[:-1]
+        return plane + self.first_plane, *rest
 
     @cached_property
     def first_x(self) -> Integers:
@@ -93,25 +99,50 @@ class Objects:
         """Last pixel of each object along each axis."""
         return tuple(-self._least(-values) for values in (*self.row, self.first_x + self.length - 1))
 
+    @cached_property
+    def line_start(self) -> Integers:
+        """The first run of each line of pixels along x, of each object: an index into the runs."""
+        line = self.start // self.labels.shape[-1]
+        begins = np.ones(len(line), np.bool_)
+        begins[1:] = (line[1:] != line[:-1]) | (self.place[1:] != self.place[:-1])
+        return np.flatnonzero(begins)
+
     def sum(self, per_run: Array) -> Array:
         """Add up a value of each run over the runs of each object."""
         return np.add.reduceat(per_run, self.first_run) if self.count else per_run[:0]
 
+    def sum_of_pixels(self, per_pixel: Floats) -> Floats:
+        """Add up a value of each pixel, in the order of `index`, over the pixels of each object."""
+        return np.add.reduceat(per_pixel, self.first_pixel) if self.count else per_pixel[:0]
+
     def place_of(self, numbers: Array) -> Integers:
         """Return the index into `numbers` of labels that exist."""
-        return np.searchsorted(self.numbers, numbers)
+        if self._lookup is None:
+            return np.searchsorted(self.numbers, numbers)
+        return self._lookup[numbers]
+
+    @cached_property
+    def _lookup(self) -> Integers | None:
+        """The place of every label, or None where labels are so large that a table of them is larger than the image."""
+        if self.count == 0 or self.numbers[-1] > self.labels.size:
+            return None
+        table = np.zeros(int(self.numbers[-1]) + 1, np.int64)
+        table[self.numbers] = np.arange(self.count)
+        return table
 
     def _least(self, per_run: Integers) -> Integers:
         return np.minimum.reduceat(per_run, self.first_run) if self.count else per_run[:0]
 
 
-def objects_of(labels: Array) -> Objects:
+def objects_of(labels: Array, *, first_plane: int = 0, planes: int | None = None) -> Objects:
     """Find the runs of each object.
 
     Parameters
     ----------
     labels : numpy.ndarray of int, shape (y, x) or (z, y, x)
         0 background, objects above, gaps allowed.
+    first_plane, planes : int
+        Where the labels begin along the first axis of the whole image, and how long that is.
 
     Raises
     ------
@@ -138,7 +169,8 @@ def objects_of(labels: Array) -> Objects:
     order = np.argsort(small, kind="stable")
     place, inside = place[order], inside[order]
     first_run = np.searchsorted(place, np.arange(len(numbers)))
-    return Objects(labels, numbers, first_run, place, start[inside], length[inside])
+    shape = (labels.shape[0] if planes is None else planes, *labels.shape[1:])
+    return Objects(labels, first_plane, shape, numbers, first_run, place, start[inside], length[inside])
 
 
 def check_labels(labels: torch.Tensor | Array, *, name: str = "labels") -> Array:
