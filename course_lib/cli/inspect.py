@@ -11,7 +11,7 @@ from course_lib.cli._batch import files_of
 from course_lib.cli._flags import flag, sizes_um
 from course_lib.cli._messages import EXPECTED, told_at_once, words_of
 
-__all__ = ["add"]
+__all__ = ["add", "add_sampling", "microscope_of"]
 
 SAMPLING = ("numerical_aperture", "emission_wavelength_nm", "immersion_index")
 """Numbers of the microscope that the Nyquist limit hangs on."""
@@ -36,19 +36,24 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--offset-adu", type=float, metavar="X", help="mean of a dark frame; without it the read noise is taken as 0"
     )
-    microscope = parser.add_argument_group("microscope, to judge the sampling; give at least the first two")
-    for declared in optics.Microscope.declared():
-        if declared.name in SAMPLING:
-            microscope.add_argument(
-                flag(declared.name), type=float, metavar="X", help=f"{declared.meaning}; {declared.limits}"
-            )
+    add_sampling(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON list, with an object for each file")
     parser.set_defaults(run=_run)
 
 
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the numbers of the microscope that the sampling is judged by."""
+    group = parser.add_argument_group("microscope, to judge the sampling; give at least the first two")
+    for declared in optics.Microscope.declared():
+        if declared.name in SAMPLING:
+            group.add_argument(
+                flag(declared.name), type=float, metavar="X", help=f"{declared.meaning}; {declared.limits}"
+            )
+
+
 def _run(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
-    microscope = _microscope(given)
+    microscope = microscope_of(given)
     failed, found = [], []
     for path in files_of(given["paths"]):
         try:
@@ -67,7 +72,8 @@ def _run(arguments: argparse.Namespace) -> None:
         raise ValueError("; ".join(failed))
 
 
-def _microscope(given: Mapping[str, Any]) -> optics.Microscope | None:
+def microscope_of(given: Mapping[str, Any]) -> optics.Microscope | None:
+    """Build the microscope from parsed flags; None where none of them is given."""
     known = {name: given[name] for name in SAMPLING if given[name] is not None}
     if not known:
         return None

@@ -3,17 +3,21 @@
 import argparse
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 from course_lib import __version__, provenance
 from course_lib.cli import (
+    completion,
     deconvolve,
     denoise,
     export_model,
     inspect,
+    measure,
     predict,
     psf,
+    report,
     segment,
     simulate,
     train_care,
@@ -34,6 +38,9 @@ _COMMANDS = (
     export_model,
     train_segment,
     segment,
+    measure,
+    report,
+    completion,
 )
 
 
@@ -61,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console without ρ or ⁻ shows a question mark
+    if "_ARGCOMPLETE" in os.environ:
+        completion.complete(parser)
     words = list(sys.argv[1:] if arguments is None else arguments)
     parsed = parser.parse_args(words)
     try:

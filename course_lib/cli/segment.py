@@ -20,7 +20,7 @@ from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
 from course_lib.networks import Model, pretrained
 
-__all__ = ["LIMITS", "Way", "add", "add_limits", "check_limits", "segmented", "summary", "write_labels"]
+__all__ = ["LIMITS", "Way", "add", "add_limits", "add_way", "check_limits", "segmented", "summary", "write_labels"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 RESULT = "_labels.ome.tif"
@@ -52,17 +52,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     add_images(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="TIFF|FOLDER", help="(default: IMAGE_labels.ome.tif)")
-    way = parser.add_mutually_exclusive_group()
-    way.add_argument(
-        "--model", metavar="MODEL", help="what course train-segment wrote, or the name of a network of the course"
-    )
-    way.add_argument("--diameter-um", type=float, metavar="X", help="of a usual object, at least 3 pixels, in µm")
-    parser.add_argument(
-        "--method",
-        choices=("local", "otsu", "li", "triangle"),
-        help="without a model: what is foreground. local: what is brighter than its surroundings (default); others: "
-        "what is above one level; without --diameter-um, touching objects then stay one",
-    )
+    add_way(parser, method_flag="--method")
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0; needed if there are several")
     parser.add_argument(
@@ -72,6 +62,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--device", default="auto", help="of a network: auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.set_defaults(run=_run)
+
+
+def add_way(parser: "argparse._ActionsContainer", *, method_flag: str) -> None:
+    """Add the flags that say how objects are found; `method_flag` is that of the threshold."""
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--model", metavar="MODEL", help="what course train-segment wrote, or the name of a network of the course"
+    )
+    way.add_argument("--diameter-um", type=float, metavar="X", help="of a usual object, at least 3 pixels, in µm")
+    parser.add_argument(
+        method_flag,
+        choices=("local", "otsu", "li", "triangle"),
+        help="without a model: what is foreground. local: what is brighter than its surroundings (default); others: "
+        "what is above one level; without --diameter-um, touching objects then stay one",
+    )
 
 
 def add_limits(parser: "argparse._ActionsContainer") -> None:

@@ -1,0 +1,232 @@
+"""The page of ``course report``: what was seen, what was found, how large and how bright it is, and how it was done."""
+
+import html
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from course_lib.cli._denoise_report import Section, section_parts
+from course_lib.cli._measuring import Channels
+from course_lib.cli._page import figure, items, page, table
+from course_lib.inspection import Inspection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Report", "report_page"]
+
+Array = np.ndarray[Any, Any]
+
+PACKAGES = ("numpy", "torch", "scipy", "scikit-image", "pandas", "tifffile")
+NOT_SUMMARIZED = ("ID", "frame", "Type")
+MOST_ROWS = 20
+MOST_CHANNELS = 4
+"""Channels that are shown as pictures."""
+SHOWN = ("area_um2", "volume_um3", "eccentricity", "circularity", "sphericity")
+"""Features whose histogram is shown, with the mean of each channel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that the page tells.
+
+    Attributes
+    ----------
+    title : str
+        Name of the image.
+    inspection : Inspection
+    section : Section or None
+        How the channel that was segmented was restored.
+    labels : numpy.ndarray, shape (T, [Z,] Y, X)
+    segmented : numpy.ndarray, same shape
+        What the objects were found in.
+    channels : Channels
+        What was measured.
+    pixel_size_um : (float, float)
+    objects : list of str
+        What was found, in lines.
+    table : pandas.DataFrame
+    files : list of str
+        What was written.
+    settings : mapping from str to str
+    command : str
+    facts : list of str
+        Program, device, time.
+    """
+
+    title: str
+    inspection: Inspection
+    section: Section | None
+    labels: Array
+    segmented: Array
+    channels: Channels
+    pixel_size_um: tuple[float, float]
+    objects: Sequence[str]
+    table: "pd.DataFrame"
+    files: Sequence[str]
+    settings: Mapping[str, str]
+    command: str
+    facts: Sequence[str]
+
+
+def report_page(report: Report) -> str:
+    """Return the page."""
+    parts = [
+        f"<h1>{html.escape(report.title)}</h1>",
+        items([*report.objects, *report.files]),
+        "<h2>Red flags</h2>",
+        *_flags(report.inspection),
+        "<h2>The image</h2>",
+        items(report.inspection.lines()),
+        "<h2>The objects</h2>",
+        *_pictures(report),
+    ]
+    if report.section is not None:
+        parts += ["<h2>The restoration, for segmenting only</h2>", *section_parts(report.section, report.pixel_size_um)]
+    parts += [
+        "<h2>The numbers</h2>",
+        "<p>Measured on the raw image. All objects of the table count, also those that the border cuts.</p>",
+        _summary(report.table),
+        *_histograms(report),
+        *_first_rows(report.table),
+        "<h2>How this was made</h2>",
+        f"<pre>{html.escape(report.command)}</pre>",
+        table(["setting", "value"], [[name, value] for name, value in report.settings.items()]),
+        items([*report.facts, _versions()]),
+        "<h2>Before you believe it</h2>",
+        items(
+            [
+                "Look at the outlines, where objects are densest and where they are dimmest: splits and merges go into "
+                "every number.",
+                "An object is one measurement only if it is one replicate. Compare dishes or animals, not cells.",
+                "Intensities of different images compare only with the same exposure, gain and illumination.",
+            ]
+        ),
+    ]
+    return page(f"{report.title}: report", "\n".join(parts))
+
+
+def _flags(inspection: Inspection) -> list[str]:
+    if not inspection.flags:
+        return ["<p>None was raised.</p>"]
+    kinds = {"stop": "stop", "care": "warning"}
+    return [f'<p class="{kinds[flag.severity]}">{html.escape(str(flag))}</p>' for flag in inspection.flags]
+
+
+def _pictures(report: Report) -> list[str]:
+    try:
+        from course_lib import plotting
+    except ModuleNotFoundError:
+        return ["<p>There are no pictures, because matplotlib is not installed: pip install matplotlib.</p>"]
+    place, told = _busiest(report.labels)
+    labels = report.labels[place]
+    shown: dict[str, Any] = {"pixel_size_um": report.pixel_size_um}
+    count = len(np.unique(labels[labels > 0]))
+    parts = [
+        figure(
+            plotting.label_overlay(
+                report.segmented[place], [labels], value_range=_range(report.segmented[place]), **shown
+            ),
+            f"What was segmented{told}, with the outlines of {count} objects.",
+            alt=f"A grey image with a scale bar; white outlines around {count} objects.",
+        )
+    ]
+    unit = _unit(report.channels.unit)
+    for name, values in list(report.channels.values.items())[:MOST_CHANNELS]:
+        called = f"channel {name}" if name else "the image"
+        parts.append(
+            figure(
+                plotting.show_images(values[place], unit=unit, value_range=_range(values[place]), **shown),
+                f"Raw, as it was measured: {called}{told}.",
+                alt=f"A grey image with a scale bar and a bar of brightness in {unit}: {called}, raw.",
+            )
+        )
+    return parts
+
+
+def _busiest(labels: Array) -> tuple[tuple[int, ...], str]:
+    """Return where the plane with most of all objects' pixels is, and that in words."""
+    leading = labels.shape[:-2]
+    pixels = (labels > 0).sum(axis=(-2, -1))
+    place = tuple(int(index) for index in np.unravel_index(int(pixels.argmax()), leading))
+    words = []
+    if leading[0] > 1:
+        words.append(f"frame {place[0]}")
+    if len(leading) > 1:
+        words.append(f"plane {place[1]}")
+    return place, f", {', '.join(words)}" if words else ""
+
+
+def _range(image: Array) -> tuple[float, float]:
+    low, high = (float(value) for value in np.percentile(image, (0.1, 99.9)))
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def _unit(unit: str) -> str:
+    return {"adu": "grey levels", "arbitrary": "arbitrary units"}.get(unit, unit)
+
+
+def _summary(numbers: "pd.DataFrame") -> str:
+    rows = []
+    for name in numbers.columns:
+        column = numbers[name]
+        if name in NOT_SUMMARIZED or column.dtype.kind not in "uif" or name.startswith("bbox"):
+            continue
+        values = column.to_numpy(dtype=float)
+        values = values[np.isfinite(values)]
+        if len(values):
+            low, middle, high = np.percentile(values, (5, 50, 95))
+            rows.append([name, *(f"{value:.4g}" for value in (low, middle, high, values.mean())), str(len(values))])
+    if not rows:
+        return "<p>There is no object.</p>"
+    return table(["feature", "5 %", "median", "95 %", "mean", "objects"], rows)
+
+
+def _histograms(report: Report) -> list[str]:
+    if len(report.table) < 2:
+        return []
+    try:
+        from course_lib import plotting
+    except ModuleNotFoundError:
+        return []
+    means = [name for name in report.table.columns if name.startswith(("intensity_mean", "photons_mean"))]
+    parts = []
+    for name in [*SHOWN, *(name for name in means if "error" not in name)]:
+        if name not in report.table.columns:
+            continue
+        values = report.table[name].to_numpy(dtype=float)
+        values = values[np.isfinite(values)]
+        if len(values) < 2 or values.min() == values.max():
+            continue
+        drawn = plotting.histograms({name: values}, x_label=name, bins=min(40, max(5, len(values) // 5)))
+        drawn.axes[0].set_ylabel("objects")
+        low, high = values.min(), values.max()
+        alt = f"Histogram of {name} over {len(values)} objects, from {low:.3g} to {high:.3g}."
+        parts.append(figure(drawn, f"{name} of {len(values)} objects.", alt=alt))
+    return parts
+
+
+def _first_rows(numbers: "pd.DataFrame") -> list[str]:
+    if len(numbers) == 0:
+        return []
+    rows = [[_cell(value) for value in row] for row in numbers.head(MOST_ROWS).itertuples(index=False)]
+    told = f"The first {len(rows)} of {len(numbers)} rows; all are in the table on disk."
+    return [table(list(numbers.columns), rows, caption=told)]
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _versions() -> str:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return f"Versions: Python {platform.python_version()}, {', '.join(found)}"
