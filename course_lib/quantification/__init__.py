@@ -20,6 +20,8 @@ from course_lib.quantification.flat_field import flat_field
 from course_lib.quantification.link import link
 from course_lib.quantification.manders import Manders, manders
 from course_lib.quantification.measure import measure
+from course_lib.quantification.measure_blocks import measure_blocks
+from course_lib.quantification.measure_frames import measure_frames
 from course_lib.quantification.pearson import (
     CorrectedPearson,
     pearson,
@@ -56,6 +58,8 @@ __all__ = [
     "manders",
     "measure",
     "measure_bleed_through",
+    "measure_blocks",
+    "measure_frames",
     "pearson",
     "pearson_corrected_for_noise",
     "pearson_from_repeats",

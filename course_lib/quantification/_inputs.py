@@ -50,7 +50,7 @@ def channels_of(intensity: Any, background: Any, shape: tuple[int, ...]) -> Chan
     images = {} if intensity is None else dict(intensity) if isinstance(intensity, Mapping) else {"": intensity}
     levels = dict(background) if isinstance(background, Mapping) else dict.fromkeys(images, background)
     for name, image in images.items():
-        if not isinstance(name, str) or (isinstance(intensity, Mapping) and not name):
+        if not isinstance(name, str):
             raise TypeError(f"intensity has a channel {name!r}, but channels need names: {{'dna': image}}.")
         _check_shape(image, shape, _title("intensity", name))
         if name not in levels:

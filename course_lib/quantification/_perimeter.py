@@ -34,7 +34,7 @@ def perimeter_um(objects: Objects, voxel_size_um: tuple[float, ...]) -> Floats:
     outermost, along_y, along_x, diagonal = _outermost_neighbours(objects.labels)
     step = _step_lengths(*voxel_size_um)[along_y, along_x, diagonal]
     place = objects.place_of(objects.labels.ravel()[outermost])
-    return np.bincount(place, weights=step, minlength=objects.count)
+    return np.bincount(place, weights=step, minlength=objects.count).astype(np.float64)
 
 
 def _outermost_neighbours(labels: Array) -> tuple[Integers, Array, Array, Array]:
@@ -51,7 +51,7 @@ def _outermost_neighbours(labels: Array) -> tuple[Integers, Array, Array, Array]
     flat[at] = own
 
     def count(*offsets: int) -> Array:
-        return sum((flat[at + offset] == own).astype(np.int8) for offset in offsets)  # type: ignore[return-value]
+        return np.asarray(np.sum([flat[at + offset] == own for offset in offsets], axis=0, dtype=np.int8))
 
     return outermost, count(-width, width), count(-1, 1), count(-width - 1, -width + 1, width - 1, width + 1)
 

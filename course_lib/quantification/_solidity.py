@@ -61,7 +61,8 @@ def _hull_pixels(objects: Objects) -> Integers:
     for end in (last, -first):
         points = _one_a_position(np.repeat(place, 3), _three(2 * y, -1, 0, 1), _three(2 * end, 0, 1, 0))
         pixels += upper_envelope_at(*points, at_group=all_places, at_position=2 * all_rows, per=2)
-    return np.add.reduceat(pixels, begin)
+    in_hull: Integers = np.add.reduceat(pixels, begin)
+    return in_hull
 
 
 def _three(values: Integers, *offsets: int) -> Integers:

@@ -57,9 +57,9 @@ def texture(objects: Objects, values: Floats) -> dict[str, Floats]:
 def _pairs(objects: Objects) -> tuple[Integers, Integers]:
     """Return all pairs of neighbouring pixels of the same object, as positions in `Objects.index`."""
     labels = objects.labels
-    position = np.full(labels.size, -1, np.int64)
-    position[objects.index] = np.arange(len(objects.index))
-    position = position.reshape(labels.shape)
+    flat = np.zeros(labels.size, np.int64)
+    flat[objects.index] = np.arange(len(objects.index))
+    position = flat.reshape(labels.shape)
     found = []
     for down, right in STEPS:
         here = (..., slice(None, -down or None), slice(max(-right, 0), -right if right > 0 else None))
@@ -71,7 +71,7 @@ def _pairs(objects: Objects) -> tuple[Integers, Integers]:
 
 def _mean(place: Integers, values: Floats, pairs: Array) -> Floats:
     total = np.bincount(place, weights=values, minlength=len(pairs))
-    return np.divide(total, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return np.asarray(np.divide(total, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
 
 
 def _levels(objects: Objects, values: Floats) -> Integers:
@@ -81,7 +81,7 @@ def _levels(objects: Objects, values: Floats) -> Integers:
     low = np.minimum.reduceat(values, objects.first_pixel)
     extent = np.maximum.reduceat(values, objects.first_pixel) - low
     share = (values - np.repeat(low, objects.pixels)) / np.repeat(np.where(extent > 0, extent, 1), objects.pixels)
-    return np.minimum((share * LEVELS).astype(np.int64), LEVELS - 1)
+    return np.asarray(np.minimum((share * LEVELS).astype(np.int64), LEVELS - 1))
 
 
 def _entropy(place: Integers, first: Integers, second: Integers, pairs: Array) -> Floats:
