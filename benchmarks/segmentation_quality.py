@@ -1,6 +1,6 @@
 """Segmentation of real nuclei: the shipped networks, the classical way, and StarDist trained on the same images.
 
-    COURSE_DATA=FOLDER python -m benchmarks.segmentation_quality [--peers PYTHON] [--seeds N] [--steps N]
+    COURSE_DATA=FOLDER python -m benchmarks.segmentation_quality [--peers PYTHON] [--seeds N] [--steps N] [--folder F]
 
 FOLDER holds ``dsb2018_fluorescence``, 70 images of the 2018 Data Science Bowl. 54 are for learning, 16 held out; the
 test image of the course, ``dsb2018_nuclei_2d``, is none of them. All judge by the Jaccard form of average precision,
@@ -12,7 +12,7 @@ pooled over the objects, and as the mean over images.
 - With ``--peers``, an interpreter of an environment with ``benchmarks/peers/requirements-segmentation.txt``, StarDist
   is trained on the 54 from scratch, as its example does it, and course_lib beside it, each N seeds, with equally many
   pixels: N steps of 4 patches of 256² against twice as many of 8 patches of 128². Thresholds of both are chosen on the
-  images that each keeps apart for validation.
+  images that each keeps apart for validation. Finished trainings are kept in F.
 """
 
 import argparse
@@ -98,24 +98,39 @@ def stardist(
         return [np.load(folder / "out" / f"{number:03d}.npy") for number in range(len(test))], report
 
 
-def contest(python: str, script: ModuleType, test: Images, truths: Truths, *, seeds: int, steps: int) -> list[Any]:
+def contest(python: str, script: ModuleType, test: Images, truths: Truths, *, seed: int, steps: int) -> dict[str, Any]:
     """Train both with equally many pixels, and judge them by images of which neither learned."""
-    learned, rows = script.real_nuclei(held_out=False), []
+    learned = script.real_nuclei(held_out=False)
+    training = networks.TrainingConfig(epochs=2 * steps // 50, steps_per_epoch=50, batch_size=8)
+    model = segmentation.train(*learned, None, training, rng=seed)
+    own = [segmentation.segment(model, image) for image in test]
+    theirs, report = stardist(python, learned, test, seed=seed, steps=steps)
+    return {
+        "seed": seed,
+        "course_lib": judged(own, truths),
+        "course_lib_training_s": round(sum(record.seconds for record in model.history)),
+        "stardist": judged(theirs, truths),
+        "stardist_training_s": round(report["training_s"]),
+    }
+
+
+def contests(python: str, script: ModuleType, *, seeds: int, steps: int, folder: Path) -> list[Any]:
+    """Return a contest for each seed, those that the folder keeps as they were."""
+    tests = [test_image(), script.real_nuclei(held_out=True)]
+    seen, truths = ([one for test in tests for one in test[part]] for part in (0, 1))
+    rows = []
     for seed in range(seeds):
-        training = networks.TrainingConfig(epochs=2 * steps // 50, steps_per_epoch=50, batch_size=8)
-        model = segmentation.train(*learned, None, training, rng=seed)
-        own = [segmentation.segment(model, image) for image in test]
-        theirs, report = stardist(python, learned, test, seed=seed, steps=steps)
-        rows.append(
-            {
-                "seed": seed,
-                "course_lib": judged(own, truths),
-                "course_lib_training_s": round(sum(record.seconds for record in model.history)),
-                "stardist": judged(theirs, truths),
-                "stardist_training_s": round(report["training_s"]),
-            }
-        )
+        kept = folder / f"stardist_{steps}_{seed}.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(contest(python, script, seen, truths, seed=seed, steps=steps)))
+        rows.append(json.loads(kept.read_text()))
     return rows
+
+
+def test_image() -> tuple[list[torch.Tensor], list[np.ndarray]]:
+    """Return the test image of the course, and its labels."""
+    labels = datasets.load("dsb2018_nuclei_2d_labels").data.astype("int32")
+    return [datasets.load("dsb2018_nuclei_2d").tensor()], [labels]
 
 
 def main() -> None:
@@ -124,15 +139,12 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter of the peers' environment")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each")
     parser.add_argument("--steps", type=int, default=750, help="of StarDist, 4 patches of 256² each")
+    parser.add_argument("--folder", type=Path, help="keeps finished trainings (default: none are kept)")
     given = parser.parse_args()
     script = recipes()
     held_out, learned = script.real_nuclei(held_out=True), script.real_nuclei(held_out=False)
     every = [[*one, *other] for one, other in zip(held_out, learned, strict=True)]
-    test = (
-        [datasets.load("dsb2018_nuclei_2d").tensor()],
-        [datasets.load("dsb2018_nuclei_2d_labels").data.astype("int32")],
-    )
-    sets = {"test image": test, "16 held-out images": held_out, "all 70 images": every}
+    sets = {"test image": test_image(), "16 held-out images": held_out, "all 70 images": every}
     contestants = {
         "classical": classical,
         "nuclei_2d": shipped("nuclei_2d"),
@@ -156,8 +168,9 @@ def main() -> None:
         "rows": rows,
     }
     if given.peers:
-        seen, truths = [*test[0], *held_out[0]], [*test[1], *held_out[1]]
-        measured["contest"] = contest(given.peers, script, seen, truths, seeds=given.seeds, steps=given.steps)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = given.folder or Path(scratch)
+            measured["contest"] = contests(given.peers, script, seeds=given.seeds, steps=given.steps, folder=folder)
         measured["contest_steps"] = given.steps
     write_results("segmentation_quality", measured)
 
