@@ -19,6 +19,7 @@ from course_lib.plotting.scale_bar import scale_bar
 from course_lib.plotting.spectra import spectra
 from course_lib.plotting.style import COLORS, use_style
 from course_lib.plotting.superplot import superplot
+from course_lib.plotting.superplots import superplots
 
 __all__ = [
     "COLORS",
@@ -37,5 +38,6 @@ __all__ = [
     "show_images",
     "spectra",
     "superplot",
+    "superplots",
     "use_style",
 ]
