@@ -1,8 +1,8 @@
 r"""Link objects from frame to frame to tracks.
 
-From each frame to the next, pairs are chosen so that the sum of their squared distances is least, with no pair farther
-apart than a largest distance (linear assignment, Jaqaman et al. 2008). That is the likeliest choice where objects move
-at random. Then ends and beginnings of tracks are joined across frames in which an object was
+From each frame to the next, objects are paired so that the sum of the squared distances is least, with no pair farther
+apart than a largest distance, whose square is the price of an end or a beginning (linear assignment, Jaqaman et al.
+2008). That is the likeliest choice where objects move at random. Then ends and beginnings of tracks are joined across frames in which an object was
 not found. The package laptrack does the work.
 
 The largest distance decides. It lies between how far an object moves in a frame and how far the nearest other object
@@ -90,10 +90,15 @@ def _tracks(positions: Any, frames: Any, *, max_distance_um: float, largest_gap_
     laptrack = _laptrack()
     first = int(frames.min())
     rows = [np.flatnonzero(frames == number) for number in range(first, int(frames.max()) + 1)]
+    cutoff = max_distance_um**2
     tracker = laptrack.LapTrack(
-        cutoff=max_distance_um**2,
-        gap_closing_cutoff=max_distance_um**2 if largest_gap_frames else False,
-        gap_closing_max_frame_count=int(largest_gap_frames),
+        cutoff=cutoff,
+        track_start_cost=cutoff,  # by default they depend on how far the other objects of the frame move
+        track_end_cost=cutoff,
+        gap_closing_cutoff=cutoff if largest_gap_frames else False,
+        gap_closing_max_frame_count=int(largest_gap_frames) + 1,
+        segment_start_cost=cutoff,
+        segment_end_cost=cutoff,
     )
     tree = tracker.predict([positions[index] for index in rows])
     tracks = np.arange(len(frames))

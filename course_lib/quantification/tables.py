@@ -152,7 +152,7 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         rows, types = json.loads(head["rows"]), json.loads(head["types"])
         numbers = [name for name, kind in types.items() if kind.startswith("float")]
         texts = {name: "str" if name in numbers else kind for name, kind in types.items()}
-        table = pd.read_csv(io.StringIO(body), dtype=texts, keep_default_na=False)
+        table = pd.read_csv(io.StringIO(body), dtype=texts, keep_default_na=False, lineterminator="\n")
         if list(table.columns) != list(types) or len(table) != rows or not body.endswith("\n"):
             raise ValueError(f"{len(table)} of {rows} rows are there")
         for name in numbers:  # pandas parses to the last digit only in some versions
@@ -164,8 +164,10 @@ def _read_csv(path: Path) -> "pd.DataFrame":
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:
-    """Part the lines with attributes from the table."""
+    """Part the lines with attributes from the table; a program that saved it anew may have changed its line ends."""
     head: dict[str, str] = {}
+    if text.startswith("#") and text.partition("\n")[0].endswith("\r"):
+        text = text.replace("\r\n", "\n")
     while text.startswith("#"):
         line, _, text = text.partition("\n")
         key, _, value = line.removeprefix("#").strip().partition(": ")
