@@ -57,11 +57,14 @@ def crofton(objects: Objects, voxel_size_um: tuple[float, ...]) -> Floats:
 
 
 def _changes(padded: Array, direction: Direction, objects: Objects) -> Array:
-    """Count how often each object begins or ends along a direction."""
-    low = padded[tuple(slice(max(-step, 0), -step if step > 0 else None) for step in direction)]
-    high = padded[tuple(slice(max(step, 0), step if step < 0 else None) for step in direction)]
-    differ = low != high
-    met = np.concatenate([low[differ], high[differ]])
+    """Count how often each object begins or ends along a direction.
+
+    In the flattened image a direction is one step. Where it leaves a row, it goes from padding to padding.
+    """
+    flat = padded.ravel()
+    step = int(np.dot(direction, [stride // padded.itemsize for stride in padded.strides]))
+    at = np.flatnonzero(flat[:-step] != flat[step:])
+    met = np.concatenate([flat[at], flat[at + step]])
     return np.bincount(objects.place_of(met[met != 0]), minlength=objects.count)
 
 

@@ -70,7 +70,7 @@ def _step_lengths(size_y_um: float, size_x_um: float) -> Floats:
     lengths = np.zeros((3, 3, 5))
     for along_y, along_x, diagonal in np.ndindex(lengths.shape):
         sides = along_y + along_x
-        along = (along_y * size_y_um + along_x * size_x_um) / max(sides, 1)
+        along = _along(along_y, along_x, size_y_um, size_x_um)
         if sides in (2, 3) and diagonal <= 2:
             lengths[along_y, along_x, diagonal] = along
         elif (sides, diagonal) in ((0, 2), (1, 3)):
@@ -78,3 +78,10 @@ def _step_lengths(size_y_um: float, size_x_um: float) -> Floats:
         elif (sides, diagonal) in ((1, 1), (1, 2)):
             lengths[along_y, along_x, diagonal] = (along + across) / 2
     return lengths
+
+
+def _along(along_y: int, along_x: int, size_y_um: float, size_x_um: float) -> float:
+    """Return the length of a step along the axis on which both neighbours lie; else of what neighbours there are."""
+    if max(along_y, along_x) == 2 and along_y != along_x:
+        return size_y_um if along_y == 2 else size_x_um
+    return (along_y * size_y_um + along_x * size_x_um) / max(along_y + along_x, 1)

@@ -30,6 +30,8 @@ DISTANCE = Parameter(
     minimum=0.0,
 )
 
+EXPOSURE = Parameter(name="exposure_ms", default=100.0, meaning="exposure", unit="ms", minimum=0.0)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Plan:
@@ -61,6 +63,7 @@ class Plan:
                 "leave out the camera where the image is in photons already, or the unit where it is not."
             )
         DISTANCE.check(self.neighbour_distance_um)
+        EXPOSURE.check(self.exposure_ms)
 
     def table(self, objects: Objects, channels: Mapping[str, Array], backgrounds: Mapping[str, BackgroundLevel]) -> Any:
         """Measure the objects of an image, or of a part of it."""

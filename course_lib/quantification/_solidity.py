@@ -66,7 +66,7 @@ def _hull_pixels(objects: Objects) -> Integers:
 
 
 def _three(values: Integers, *offsets: int) -> Integers:
-    return (values[:, None] + np.array(offsets)).ravel()
+    return np.asarray((values[:, None] + np.array(offsets)).ravel())
 
 
 def _one_a_position(group: Integers, position: Integers, height: Integers) -> tuple[Integers, Integers, Integers]:

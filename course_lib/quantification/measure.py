@@ -125,7 +125,7 @@ def measure(
         camera=camera,
         exposure_ms=exposure_ms,
         unit=unit,
-        features=tuple(features),
+        features=features,
         neighbour_distance_um=neighbour_distance_um,
         object_type=object_type,
     )
