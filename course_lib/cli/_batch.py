@@ -8,7 +8,7 @@ from pathlib import Path
 
 from course_lib.cli._messages import EXPECTED, as_flags, tell, words_of
 
-__all__ = ["add_images", "files_of", "for_each", "stem_of"]
+__all__ = ["add_images", "add_series", "files_of", "for_each", "stem_of"]
 
 ENDINGS = (".tif", ".tiff")
 MOST_NAMED = 20
@@ -24,6 +24,13 @@ def add_images(parser: argparse.ArgumentParser, *, metavar: str = "IMAGE", also:
         metavar=metavar,
         help=f"TIFF, ImageJ TIFF, OME-TIFF{also}; several, or a folder of TIFF files, with -o FOLDER: then what is "
         f"there already is left, and a bad image does not stop the others",
+    )
+
+
+def add_series(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that chooses an image of a file that has several, such as positions or a preview."""
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="which image, from 0, of a file that holds several, such as positions"
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Channels", "add_measuring", "channels_of", "check_table_target", "frames_of_labels", "table_of"]
 
 Array = np.ndarray[Any, Any]
+LARGEST_LABEL = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,13 @@ def add_measuring(parser: "argparse._ActionsContainer") -> None:
         metavar="auto|none|X[,X]",
         help="what is subtracted from each pixel: auto, the level outside of all objects, of each frame and channel; "
         "none; or a number for all channels or for each, in the unit of the image (default auto)",
+    )
+    parser.add_argument(
+        "--margin-um",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="how far from all objects the background begins, in µm, at least 0 (default 1)",
     )
     parser.add_argument(
         "--features",
@@ -129,7 +137,8 @@ def frames_of_labels(labels: Image, *, name: str) -> Array:
     if data.dtype.kind == "b":
         raise ValueError(f"{name} is a mask of True and False: number its objects first, with course segment.")
     if data.dtype.kind == "f":
-        if not bool((data == np.round(data)).all()):
+        data = data.astype(np.float64)
+        if not bool(((data == np.round(data)) & (np.abs(data) <= LARGEST_LABEL)).all()):
             raise ValueError(f"{name} has values that are no whole numbers, so that it holds no labels: give labels.")
         data = data.astype(np.int32)
     return to_axes(data, axes=labels.axes, wanted="TZYX" if "Z" in labels.axes else "TYX")
@@ -167,7 +176,7 @@ def table_of(
             frame,
             here or None,
             voxel_size_um=voxel_size_um,
-            background=_levels(frame, here, voxel_size_um, given["background"]),
+            background=_levels(frame, here, voxel_size_um, given),
             camera=channels.camera,
             unit="photons" if channels.unit in ("photons", "electrons") else "grey",
             features=given["features"],
@@ -182,13 +191,14 @@ def table_of(
 
 
 def _levels(
-    labels: Array, channels: Mapping[str, Array], sizes: tuple[float, ...], asked: str | tuple[float, ...]
+    labels: Array, channels: Mapping[str, Array], sizes: tuple[float, ...], given: Mapping[str, Any]
 ) -> dict[str, float | quantification.Background] | None:
+    asked, margin_um = given["background"], given["margin_um"]
     if asked == "none" or not channels:
         return None
     if asked == "auto":
         return {
-            name: quantification.estimate_background(values, labels, voxel_size_um=sizes)
+            name: quantification.estimate_background(values, labels, voxel_size_um=sizes, margin_um=margin_um)
             for name, values in channels.items()
         }
     if len(asked) not in (1, len(channels)):

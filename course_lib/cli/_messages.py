@@ -22,6 +22,7 @@ ALIASES = {"rng": "seed", "noise_to_signal": "regularization"}
 REMEDIES = (
     ("axes", r"axes[= ]'(\w+)'", r"--axes \1"),
     ("axes", r"pass axes with", "pass --axes with"),
+    ("series", r"series=(\d+)", r"--series \1"),
     ("overwrite", r"pass overwrite=True", "add --overwrite"),
     ("overwrite", r"overwrite=True", "--overwrite"),
     ("boundary", r"boundary='(\w+)'", r"--boundary \1"),

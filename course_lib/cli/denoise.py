@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from course_lib import devices, images, provenance
-from course_lib.cli._batch import add_images, for_each, stem_of
+from course_lib.cli._batch import add_images, add_series, for_each, stem_of
 from course_lib.cli._denoise_noise import Look, look
 from course_lib.cli._denoise_report import Section, report, residual_of, warning_of_residual
 from course_lib.cli._messages import tell, told_at_once
@@ -44,6 +44,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     add_images(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="TIFF|FOLDER", help="(default: IMAGE_denoised.ome.tif)")
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
+    add_series(parser)
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0 (default: each by itself)")
     parser.add_argument("--method", choices=("auto", *METHODS), default="auto", help="(default auto: the best)")
     parser.add_argument("--minutes", type=float, default=2.0, metavar="X", help="time for each image (default 2)")
@@ -72,7 +73,7 @@ def _denoise(arguments: argparse.Namespace) -> None:
     page = output.with_name(f"{stem_of(output)}.html")
     _check(given, path, output, page)
     device = devices.resolve(given["device"])
-    image = images.read(path, axes=given["axes"])
+    image = images.read(path, axes=given["axes"], series=given["series"])
     if given["channel"] is not None:
         image = image.at("C", given["channel"])
     channels = image.data.shape[image.axes.index("C")] if "C" in image.axes else 1
@@ -83,14 +84,14 @@ def _denoise(arguments: argparse.Namespace) -> None:
             title = f"Channel {channel}" if channels > 1 else ""
             place = tuple(channel if letter == "C" else slice(None) for letter in image.axes)
             left = 60 * given["minutes"] * (channel + 1) / channels - (time.monotonic() - begun)
-            part = np.asarray(image.data[place], dtype=np.float32)
-            frames = torch.from_numpy(part.reshape(-1, *part.shape[-2:]).copy())
+            part = image.at("C", channel) if "C" in image.axes else image
+            frames = part.tensor().reshape(-1, *part.data.shape[-2:])
             if title:
                 tell(title)
             seen = look(frames, unit=image.unit, known=given, seed=given["seed"])
             section, values = restored(seen, given, title, max(left, 0.0) / 60, device)
             sections.append(section)
-            output_values[place] = values.numpy().reshape(part.shape)
+            output_values[place] = values.numpy().reshape(part.data.shape)
     result = replace(image, data=output_values)
     images.write(output, result)
     seconds = time.monotonic() - begun

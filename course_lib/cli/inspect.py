@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import images, inspection, optics
-from course_lib.cli._batch import files_of
+from course_lib.cli._batch import add_series, files_of
 from course_lib.cli._flags import flag, sizes_um
 from course_lib.cli._messages import EXPECTED, told_at_once, words_of
 
@@ -30,6 +30,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "paths", nargs="+", type=Path, metavar="FILE", help="TIFF, ImageJ TIFF or OME-TIFF, or folders of them"
     )
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX, for example TYX")
+    add_series(parser)
     parser.add_argument(
         "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
     )
@@ -85,7 +86,11 @@ def microscope_of(given: Mapping[str, Any]) -> optics.Microscope | None:
 
 def _inspected(path: Path, given: Mapping[str, Any], microscope: optics.Microscope | None) -> inspection.Inspection:
     image = images.read(
-        path, axes=given["axes"], voxel_size_um=given["voxel_size_um"], memory_map=images.can_be_mapped(path)
+        path,
+        axes=given["axes"],
+        voxel_size_um=given["voxel_size_um"],
+        series=given["series"],
+        memory_map=images.can_be_mapped(path, series=given["series"] or 0),
     )
     try:
         return inspection.inspect(image, offset_adu=given["offset_adu"], microscope=microscope, file=str(path))

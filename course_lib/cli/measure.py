@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import images
-from course_lib.cli._batch import add_images, files_of, for_each, stem_of
+from course_lib.cli._batch import add_images, add_series, files_of, for_each, stem_of
 from course_lib.cli._flags import sizes_um, whole_numbers
 from course_lib.cli._measuring import (
     Channels,
@@ -47,6 +47,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "-o", "--output", type=Path, metavar="TABLE|FOLDER", help=".csv or .parquet (default: LABELS_objects.csv)"
     )
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX; of the labels the same without C")
+    add_series(parser)
     parser.add_argument(
         "--channel", type=whole_numbers, metavar="N[,N]", help="channels to measure, from 0 (default: all)"
     )
@@ -89,7 +90,7 @@ def _raw(labels: Path, given: dict[str, Any]) -> Image | None:
             raise ValueError("--channel and --names choose among intensities: add --intensity, the raw image.")
         return None
     path = asked if not asked.is_dir() or asked.suffix.lower() == ".zarr" else _partner(labels, asked)
-    return images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"])
+    return images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"], series=given["series"])
 
 
 def _partner(labels: Path, folder: Path) -> Path:

@@ -12,12 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from course_lib import devices, images, inspection, provenance
 from course_lib.axes import to_axes
-from course_lib.cli._batch import add_images, for_each, stem_of
+from course_lib.cli._batch import add_images, add_series, for_each, stem_of
 from course_lib.cli._denoise_noise import look
 from course_lib.cli._denoise_report import Section
 from course_lib.cli._flags import flag, sizes_um
@@ -53,6 +52,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "-o", "--output", type=Path, metavar="HTML|FOLDER", help="the page, .html (default: IMAGE_report.html)"
     )
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
+    add_series(parser)
     parser.add_argument(
         "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
     )
@@ -91,7 +91,7 @@ def _report(arguments: argparse.Namespace) -> None:
     targets = _targets(output)
     _check_targets(targets, given, source=path)
     device = devices.resolve(given["device"])
-    image = images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"])
+    image = images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"], series=given["series"])
     sizes = image.known_voxel_size_um
     check_limits(given, stack="Z" in image.axes)
     with told_at_once(given):
@@ -166,7 +166,7 @@ def _restored(channel: Image, given: Mapping[str, Any], device: torch.device) ->
     """Restore the channel that is segmented, if that is asked for."""
     if given["method"] == "none":
         return None, channel
-    frames = torch.from_numpy(np.array(channel.data, dtype=np.float32).reshape(-1, *channel.data.shape[-2:]))
+    frames = channel.tensor().reshape(-1, *channel.data.shape[-2:])
     seen = look(frames, unit=channel.unit, known=given, seed=given["seed"])
     section, values = restored(seen, given, "", given["minutes"], device)
     return section, replace(channel, data=values.numpy().reshape(channel.data.shape))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from course_lib import datasets, devices, images, segmentation
 from course_lib.axes import to_axes
-from course_lib.cli._batch import add_images, for_each, stem_of
+from course_lib.cli._batch import add_images, add_series, for_each, stem_of
 from course_lib.cli._flags import flag, sizes_um
 from course_lib.cli._messages import tell, told_at_once
 from course_lib.cli.train_segment import listed_thresholds
@@ -54,6 +54,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("-o", "--output", type=Path, metavar="TIFF|FOLDER", help="(default: IMAGE_labels.ome.tif)")
     add_way(parser, method_flag="--method")
     parser.add_argument("--axes", help="axes of a plain TIFF, letters of TCZYX")
+    add_series(parser)
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, from 0; needed if there are several")
     parser.add_argument(
         "--voxel-size-um", type=sizes_um, metavar="[Z,]Y,X", help="in µm, where the file does not tell, or tells wrong"
@@ -141,7 +142,7 @@ def write_labels(path: Path, labels: Labels, image: Image) -> Image:
 
 def _image(path: Path, given: Mapping[str, Any]) -> Image:
     """Return one channel of the image."""
-    image = images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"])
+    image = images.read(path, axes=given["axes"], voxel_size_um=given["voxel_size_um"], series=given["series"])
     channel: int | None = given["channel"]
     if "C" not in image.axes:
         if channel is not None:

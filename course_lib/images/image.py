@@ -164,7 +164,9 @@ class Image:
         return self.voxel_size_um
 
     def tensor(self, device: str | torch.device = "cpu") -> torch.Tensor:
-        """Copy the values into a float32 tensor; whole numbers above 2²⁴ are rounded to 7 digits.
+        """Copy the values into a float32 tensor.
+
+        Whole numbers above 2²⁴ are rounded to 7 digits, and what is beyond 3e38 becomes infinite.
 
         Parameters
         ----------
@@ -176,7 +178,8 @@ class Image:
         torch.Tensor
             The shape of `data`, float32; changing it leaves the image alone.
         """
-        values = np.array(self.data, dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):
+            values = np.array(self.data, dtype=np.float32, order="C")
         return torch.from_numpy(values).to(devices.resolve(device))
 
     @classmethod

@@ -88,8 +88,8 @@ def read(
     return Image(data, axes=axes, voxel_size_um=voxel_size_um, unit=noted if unit is None else unit)
 
 
-def can_be_mapped(path: str | os.PathLike[str]) -> bool:
-    """Tell whether `read` can leave the first image of a file on disk; False where it cannot be read at all.
+def can_be_mapped(path: str | os.PathLike[str], *, series: int = 0) -> bool:
+    """Tell whether `read` can leave an image of a file on disk; False where it cannot be read at all.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def can_be_mapped(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with _opened(Path(path)) as tiff, _decoding(Path(path)):
-            return tiff.series[0].dataoffset is not None
+            return tiff.series[series].dataoffset is not None
     except (OSError, ValueError):
         return False
 

@@ -175,7 +175,7 @@ def flags_of(seen: ChannelInspection, *, counts_photons: bool, bits: int | None)
     """Return what is wrong with one channel; `bits` are those of an integer type."""
     values = seen.values
     if values.not_finite:
-        text = f"{values.not_finite} pixels are NaN or infinite: replace them, or crop the image."
+        text = f"{values.not_finite} pixels are NaN, infinite or beyond 3e38: replace them, or crop the image."
         return [Flag(name="not finite", severity="stop", text=text)]
     if values.minimum == values.maximum:
         return [Flag(name="constant", severity="stop", text=f"All pixels are {values.minimum:g}: nothing is seen.")]

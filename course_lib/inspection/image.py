@@ -184,7 +184,7 @@ def _frames(image: images.Image, channel: int) -> torch.Tensor:
     for letter, length in zip(image.axes, image.data.shape, strict=True):
         several = slice(MOST_FRAMES) if length > 1 else 0
         index.append({"C": channel, "Z": length // 2, "T": several}.get(letter, slice(None)))
-    return torch.as_tensor(np.array(image.data[tuple(index)], dtype=np.float32))
+    return _as_float32(image.data[tuple(index)])
 
 
 def _searched(image: images.Image, channel: int) -> torch.Tensor:
@@ -195,7 +195,12 @@ def _searched(image: images.Image, channel: int) -> torch.Tensor:
     for letter, length in zip(image.axes, image.data.shape, strict=True):
         planes = slice(None, None, math.ceil(length / MOST_PLANES))
         index.append({"C": channel, "Z": planes, "T": 0}.get(letter, slice(None)))
-    return torch.as_tensor(np.array(image.data[tuple(index)], dtype=np.float32))
+    return _as_float32(image.data[tuple(index)])
+
+
+def _as_float32(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told as such
+        return torch.as_tensor(np.array(values, dtype=np.float32))
 
 
 def _flags_of_image(image: images.Image, sampling: Sampling | None) -> list[Flag]:

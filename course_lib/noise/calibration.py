@@ -215,7 +215,7 @@ def _linear(level: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     top = variance.argmax()
     brighter = level > level[top]
     if bool((variance[brighter] < 0.7 * variance[top]).any()):
-        return level <= 0.7 * level[top] + 0.3 * level.min()
+        return level <= level.min() + 0.7 * (level[top] - level.min())
     return torch.ones_like(brighter)
 
 

@@ -17,6 +17,7 @@ References
 C. Broaddus et al., *Removing structured noise with self-supervised blind-spot networks*, ISBI 2020.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,12 +113,12 @@ def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructur
     source: Literal["frame differences", "single image"]
     if len(stack) > 1:
         source = "frame differences"
-        rho = _correlation(stack.diff(dim=0), max_lag)
+        (rho,) = _correlations([stack.diff(dim=0)], max_lag)
     else:
         source = "single image"
-        down = _correlation(stack.diff(n=4, dim=-1), max_lag)[..., :, max_lag]
-        right = _correlation(stack.diff(n=4, dim=-2), max_lag)[..., max_lag, :]
-        rho = down[:, :, None] * right[:, None, :]
+        filtered = [stack.diff(n=4, dim=-1), stack.diff(n=4, dim=-2)]
+        along_rows, along_columns = _correlations(filtered, max_lag)
+        rho = along_rows[:, :, max_lag, None] * along_columns[:, None, max_lag, :]
     mean = rho.mean(dim=0)
     error = rho.std(dim=0) / len(rho) ** 0.5
     excess = mean.abs() - _LIMITS[source]
@@ -134,15 +135,20 @@ def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructur
     )
 
 
-def _correlation(noise: torch.Tensor, max_lag: int) -> torch.Tensor:
-    """Return ρ of those of 4 × 4 tiles of (T, Y, X) that vary, averaged over T: (tiles, lags, lags)."""
-    height, width = noise.shape[-2] // _TILES, noise.shape[-1] // _TILES
-    cut = noise[:, : _TILES * height, : _TILES * width].reshape(-1, _TILES, height, _TILES, width)
-    tiles = cut.permute(1, 3, 0, 2, 4).reshape(_TILES**2, -1, height, width)
-    tiles = tiles[(tiles.amax(dim=(-2, -1)) > tiles.amin(dim=(-2, -1))).all(dim=1)]
-    if len(tiles) < 2:
+def _correlations(noises: Sequence[torch.Tensor], max_lag: int) -> list[torch.Tensor]:
+    """Return ρ (tiles, lags, lags), averaged over T, of those of 4 × 4 tiles of (T, Y, X) that vary in all `noises`."""
+    cut = [_tiles(noise) for noise in noises]
+    vary = torch.stack([(tiles.amax(dim=(-2, -1)) > tiles.amin(dim=(-2, -1))).all(dim=1) for tiles in cut]).all(dim=0)
+    if int(vary.sum()) < 2:
         raise ValueError(
             "the noise is constant over most of the image, so it has no structure to measure: "
             "pass raw frames that differ, without black borders."
         )
-    return metrics.autocorrelation(tiles, max_lag=max_lag).mean(dim=1)
+    return [metrics.autocorrelation(tiles[vary], max_lag=max_lag).mean(dim=1) for tiles in cut]
+
+
+def _tiles(noise: torch.Tensor) -> torch.Tensor:
+    """Cut (T, Y, X) into 4 × 4 tiles: (tiles, T, y, x)."""
+    height, width = noise.shape[-2] // _TILES, noise.shape[-1] // _TILES
+    cut = noise[:, : _TILES * height, : _TILES * width].reshape(-1, _TILES, height, _TILES, width)
+    return cut.permute(1, 3, 0, 2, 4).reshape(_TILES**2, -1, height, width)

@@ -109,3 +109,12 @@ def test_stated_errors_are_what_repeats_scatter() -> None:
     scatter = torch.tensor([result.at(1, 0) for result in results]).std()
     stated = torch.stack([result.standard_error[4, 3] for result in results]).mean()
     assert 0.6 < float(scatter / stated) < 1.6
+
+
+def test_tiles_that_are_flat_in_one_direction_only_are_left_out_of_both() -> None:
+    image = torch.randn(96, 96, generator=torch.Generator().manual_seed(0))
+    image[:24, :24] = torch.arange(24.0)[:, None]  # no fourth difference along rows, none down columns
+    image[24:48, :24] = torch.randn(24, 1, generator=torch.Generator().manual_seed(1))  # none along rows alone
+    found = detect_structure(image)
+    assert found.white
+    assert found.autocorrelation.shape == (7, 7)
