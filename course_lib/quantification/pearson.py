@@ -14,13 +14,15 @@ with the *reliabilities* :math:`\rho`. At a few photons a pixel they are small, 
 structure seem to have little in common. Two ways lead back:
 
 * from the photon statistics: the variance of shot noise is the mean number of photons, so that the variance of the
-  signal is :math:`\mathrm{var}(g) - \bar g - R^2` with the read noise :math:`R`,
+  signal is :math:`\mathrm{var}(g) - F^2 \bar g - R^2`, with the read noise :math:`R` and the excess noise
+  :math:`F^2` of a detector that multiplies,
 * from two frames of a still scene, with nothing known about the camera: noise is independent between frames, and the
   covariance of the frames is the variance of the signal [1]_.
 
-The correction acts on the number, not on the image. A denoised image is no way out: networks and filters smooth, and
-what two smoothed backgrounds have in common raises the correlation instead. Nor does the correction undo bleed-through
-or blur, which make images alike that are not: it gives the correlation that the same optics would find without noise.
+The correction acts on the number, not on the image. A denoised image is no way out: a filter or a network takes away
+fine structure with the noise, and the correlation of what is left is that of other images. Nor does the correction undo
+bleed-through or blur, which make images alike that are not: it gives the correlation that the same optics would find
+without noise.
 
 **Errors.** The standard errors come from a jackknife: the region is divided into blocks, each is left out in turn, and
 the spread of the answers counts. They hold for structures smaller than a block.
@@ -48,6 +50,10 @@ LEAST_RELIABILITY = 0.01
 NAMES = ("first", "second")
 READ_NOISE = Parameter(
     name="read_noise_photons", default=0.0, meaning="standard deviation of the read noise", unit="photons", minimum=0
+)
+
+EXCESS_NOISE = Parameter(
+    name="excess_noise_factor", default=1.0, meaning="F², variance of multiplied over shot noise", minimum=1, maximum=4
 )
 
 
@@ -115,6 +121,7 @@ def pearson_corrected_for_noise(
     second: torch.Tensor | Array,
     *,
     read_noise_photons: float = 0.0,
+    excess_noise_factor: float = 1.0,
     mask: torch.Tensor | Array | None = None,
 ) -> CorrectedPearson:
     """Correct Pearson's correlation for shot noise and read noise, from the photon statistics.
@@ -126,6 +133,9 @@ def pearson_corrected_for_noise(
         denoised nor scaled. A camera that detects a share of the photons counts electrons: give those.
     read_noise_photons : float
         Standard deviation of the read noise, in the unit of the channels.
+    excess_noise_factor : float
+        F², by which a multiplying detector raises the variance of shot noise: 2 for an EMCCD, 1 without
+        multiplication, some 1.2 to 1.5 for a photomultiplier.
     mask : torch.Tensor or numpy.ndarray of bool, same shape, optional
         The pixels that count. It must not be drawn by a threshold on the same noisy pixels, which chooses their noise.
 
@@ -153,6 +163,7 @@ def pearson_corrected_for_noise(
     0.62, corrected 0.999 ± 0.004
     """
     READ_NOISE.check(read_noise_photons)
+    EXCESS_NOISE.check(excess_noise_factor)
     channels = two_channels(first, second)
     chosen = chosen_pixels(channels[0], mask)
     one, other = (_not_constant(channel[chosen], name) for channel, name in zip(channels, NAMES, strict=True))
@@ -163,7 +174,7 @@ def pearson_corrected_for_noise(
                 f"camera's offset."
             )
     means, covariance = means_and_covariances([one, other], blocks_of(chosen))
-    noise = means + read_noise_photons**2
+    noise = excess_noise_factor * means + read_noise_photons**2
     variance = covariance[:, [0, 1], [0, 1]]
     observed = _correlation(covariance[0], 0, 1)
     return _corrected(observed, covariance[:, 0, 1], variance - noise, variance[0])

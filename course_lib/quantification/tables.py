@@ -156,7 +156,8 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         if list(table.columns) != list(types) or len(table) != rows or not body.endswith("\n"):
             raise ValueError(f"{len(table)} of {rows} rows are there")
         for name in numbers:  # pandas parses to the last digit only in some versions
-            table[name] = np.array([float(text or "nan") for text in table[name]], types[name])
+            written = table[name].to_numpy(dtype=np.str_)
+            table[name] = np.where(written == "", "nan", written).astype(types[name])
         table.attrs = {key: json.loads(value) for key, value in head.items() if key not in RESERVED}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is cut off or was changed ({_first_line(error)}): write it anew.") from None

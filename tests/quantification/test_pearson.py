@@ -106,6 +106,20 @@ def test_the_standard_error_is_the_spread_between_fields() -> None:
     )  # 150 fields tell a spread to 6 %, and a jackknife of 64 blocks to 9
 
 
+def test_a_multiplying_detector_needs_its_excess_noise() -> None:
+    rng = np.random.default_rng(9)
+    gaps: dict[float, list[float]] = {1.0: [], 2.0: []}
+    for _ in range(40):
+        signals = [6 * one for one in smooth_pair(rng, alike=0.6, side=64)]
+        multiplied = [rng.gamma(np.maximum(rng.poisson(one), 1e-9)) for one in signals]  # an EM register, in photons
+        for excess, found in gaps.items():
+            corrected = quantification.pearson_corrected_for_noise(*multiplied, excess_noise_factor=excess).corrected
+            found.append(corrected - quantification.pearson(*signals))
+    errors = {excess: np.std(found, ddof=1) / math.sqrt(40) for excess, found in gaps.items()}
+    assert abs(np.mean(gaps[2.0])) < 3 * errors[2.0]
+    assert np.mean(gaps[1.0]) < -5 * errors[1.0]
+
+
 @pytest.mark.parametrize("shared", [0.0, 2.0])
 def test_repeats_need_no_camera_and_bear_noise_that_channels_share(shared: float) -> None:
     rng = np.random.default_rng(4)
@@ -192,6 +206,8 @@ def test_what_the_correction_refuses() -> None:
         quantification.pearson_corrected_for_noise(noise[0] - 15, noise[1])
     with pytest.raises(ValueError, match="read_noise_photons is -1 photons, but must be at least 0 photons"):
         quantification.pearson_corrected_for_noise(noise[0], noise[1], read_noise_photons=-1)
+    with pytest.raises(ValueError, match=r"excess_noise_factor is 0\.5, but must be from 1 to 4: F², variance of"):
+        quantification.pearson_corrected_for_noise(noise[0], noise[1], excess_noise_factor=0.5)
     with pytest.raises(ValueError, match=r"second has shape \(3, 4\), but must be two frames of one channel"):
         quantification.pearson_from_repeats(np.stack([GOOD, GOOD]), GOOD)
     with pytest.raises(ValueError, match=r"first has shape \(3, 3, 4\), but must be two frames"):
