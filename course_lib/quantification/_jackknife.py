@@ -44,12 +44,16 @@ def means_and_covariances(channels: Sequence[Array], block: Array) -> tuple[Arra
     sums = np.stack([np.bincount(block, one) for one in values], axis=-1)
     products = np.stack([[np.bincount(block, one * other) for other in values] for one in values])
     products = np.moveaxis(products, -1, 0)
-    each = [np.concatenate([total[None], total - part]) for part in (pixels, sums, products) for total in [part.sum(0)]]
-    number, first, second = each[0][:, None], each[1], each[2]
+    number, first, second = (_total_and_without_each(part) for part in (pixels[:, None], sums, products))
     outer = first[:, :, None] * first[:, None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         means = centre + first / number
         return means, (second - outer / number[..., None]) / (number[..., None] - 1)
+
+
+def _total_and_without_each(parts: Array) -> Array:
+    total = parts.sum(axis=0)
+    return np.concatenate([total[None], total - parts])
 
 
 def jackknife_error(without_each: Array) -> float:

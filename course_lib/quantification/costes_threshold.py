@@ -32,6 +32,9 @@ from course_lib.segmentation._check import Array
 
 __all__ = ["CostesThreshold", "costes_threshold"]
 
+ROUNDING = 1e-9
+"""Correlations, and differences of intensities over their range, that are 0 but for the last digits."""
+
 
 @dataclass(frozen=True)
 class CostesThreshold:
@@ -105,7 +108,7 @@ def costes_threshold(
     below_at = np.minimum(one, (other - intercept) / slope)
     order = np.argsort(below_at, kind="stable")
     limits, correlations = _correlations_below(below_at[order], one[order], other[order])
-    not_correlated = np.flatnonzero(~(correlations > 0))  # NaN, of few or constant pixels, among them
+    not_correlated = np.flatnonzero(~(correlations > ROUNDING))  # NaN, of few or constant pixels, among them
     place = int(not_correlated[-1])
     limit = float(limits[place])
     return CostesThreshold(
@@ -132,7 +135,8 @@ def _orthogonal_line(one: Array, other: Array) -> tuple[float, float]:
 
 def _correlations_below(limit: Array, one: Array, other: Array) -> tuple[Array, Array]:
     """Return each value of `limit`, which rises, once, and the correlation of all pixels up to it."""
-    last = np.append(np.flatnonzero(np.diff(limit)), len(limit) - 1)
+    apart = np.diff(limit) > ROUNDING * (limit[-1] - limit[0])
+    last = np.append(np.flatnonzero(apart), len(limit) - 1)
     one, other = one - one[0], other - other[0]
     pixels = last + 1.0
     sums = [np.cumsum(values)[last] for values in (one, other, one**2, other**2, one * other)]

@@ -44,7 +44,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables())
 def test_a_table_comes_back_as_it_was(tmp_path: Path, ending: str, table: pd.DataFrame) -> None:
     path = tmp_path / f"a{ending}"
