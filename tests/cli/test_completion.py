@@ -1,0 +1,53 @@
+"""Completion at the Tab key: a script for each shell, and bash itself asked what comes next."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course_lib.cli import main
+
+BASH = shutil.which("bash")
+
+
+@pytest.mark.parametrize(("shell", "says"), [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete --command")])
+def test_a_script_for_each_shell(shell: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    told = capsys.readouterr().out
+    assert says in told
+    assert "course" in told
+
+
+def test_without_argcomplete_the_remedy_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    monkeypatch.setitem(sys.modules, "argcomplete.shell_integration", None)
+    assert main(["completion", "bash"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("course: completion needs the package argcomplete, which is not installed: pip install")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.skipif(BASH is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("line", "offered"), [("course rep", {"report"}), ("course segment --min-v", {"--min-volume-um3"})]
+)
+def test_bash_completes_commands_and_flags(line: str, offered: set[str], tmp_path: Path) -> None:
+    program = tmp_path / "course"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom course_lib.cli import main\nsys.exit(main())\n", encoding="utf-8"
+    )
+    program.chmod(0o755)
+    script = (
+        'eval "$(course completion bash)"\n'
+        f"COMP_LINE='{line}'; COMP_POINT={len(line)}; COMP_TYPE=9; COMP_WORDS=({line}); COMP_CWORD={line.count(' ')}\n"
+        'function_name="$(complete -p course | sed -E "s/.*-F ([^ ]+).*/\\1/")"\n'
+        '"$function_name" course 2>/dev/null\nprintf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert {word.strip() for word in done.stdout.splitlines() if word.strip()} == offered, done.stderr
