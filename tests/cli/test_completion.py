@@ -33,10 +33,8 @@ def test_without_argcomplete_the_remedy_is_told(
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")
-@pytest.mark.parametrize(
-    ("line", "offered"), [("course rep", {"report"}), ("course segment --min-v", {"--min-volume-um3"})]
-)
-def test_bash_completes_commands_and_flags(line: str, offered: set[str], tmp_path: Path) -> None:
+def test_bash_completes_the_flags_of_a_command(tmp_path: Path) -> None:
+    line, offered = "course segment --min-v", {"--min-volume-um3"}
     program = tmp_path / "course"
     program.write_text(
         f"#!{sys.executable}\nimport sys\nfrom course_lib.cli import main\nsys.exit(main())\n", encoding="utf-8"

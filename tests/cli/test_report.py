@@ -217,7 +217,7 @@ def test_help_groups_the_chain_and_names_units(capsys: pytest.CaptureFixture[str
         "finding the objects",
         "never what is measured",
         "in µm²",
-        "time for it, above 0",
+        "for it, above 0",
         "in µm, at least 0",
     ):
         assert says in told

@@ -28,9 +28,13 @@ def test_images_written_by_a_command_carry_it_and_others_nothing(tmp_path: Path)
 
 
 def test_a_command_ends_also_by_an_error() -> None:
-    with pytest.raises(ValueError, match="stop"), provenance.of_command(["course", "inspect"]):
-        assert provenance.record()["command"] == "course inspect"
-        raise ValueError("stop")
+    def stopped() -> None:
+        with provenance.of_command(["course", "inspect"]):
+            assert provenance.record()["command"] == "course inspect"
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stopped()
     assert provenance.record() == {}
 
 
