@@ -303,7 +303,7 @@ RECIPES = {
     "nuclei_2d": Recipe(
         teach=by_segmentation(lambda: real_nuclei(held_out=False), segmentation.Config()),
         training={
-            "quick": TrainingConfig(epochs=20, steps_per_epoch=50, batch_size=8),
+            "quick": TrainingConfig(epochs=40, steps_per_epoch=100, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
         learned_from=(
@@ -314,7 +314,7 @@ RECIPES = {
     "nuclei_2d_simulated": Recipe(
         teach=by_segmentation(lambda: simulated(SIMULATED_2D, SIMULATED_2D_SIDES), segmentation.Config()),
         training={
-            "quick": TrainingConfig(epochs=20, steps_per_epoch=50, batch_size=8),
+            "quick": TrainingConfig(epochs=40, steps_per_epoch=100, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
         learned_from=f"{SIMULATED_2D} simulated images of nuclei of 8 to 50 pixels and 5 to 5000 photons, none real",
@@ -325,7 +325,7 @@ RECIPES = {
             segmentation.Config(patch_side=64, patch_planes=16, depth=2, planes_halved=1),
         ),
         training={
-            "quick": TrainingConfig(epochs=20, steps_per_epoch=20, batch_size=4),
+            "quick": TrainingConfig(epochs=30, steps_per_epoch=50, batch_size=4),
             "full": TrainingConfig(epochs=100, steps_per_epoch=100, batch_size=8),
         },
         learned_from=f"{SIMULATED_3D} simulated stacks of nuclei of 10 to 24 pixels and 5 to 5000 photons",

@@ -118,7 +118,7 @@ def test_the_network_of_real_nuclei_beats_the_watershed_on_an_image_it_has_not_s
     found = segmentation.segment(pretrained("nuclei_2d"), image, device="cpu")
     classical = segmentation.watershed(image, diameter_um=diameter, voxel_size_um=(1, 1))
     learned, told = (match_labels(one, truth, iou_threshold=0.7).average_precision for one in (found, classical))
-    assert learned > told + 0.1
+    assert learned > told + 0.15
 
 
 @pytest.mark.parametrize("name", ["care_live_2d", "noise2void_live_2d"])
