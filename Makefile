@@ -48,6 +48,7 @@ bench: book .venv-peers/.installed .venv-careamics/.installed .venv-segmentation
 	$(BIN)/python -m benchmarks.care_3d
 	$(BIN)/python -m benchmarks.noise2void_3d
 	$(BIN)/python -m benchmarks.label_matching --peers .venv-segmentation/bin/python
+	$(BIN)/python -m benchmarks.features_table
 	$(BIN)/python -m benchmarks.segmentation_speed --peers .venv-segmentation/bin/python --training
 	@test -n "$$COURSE_DATA" || echo "segmentation_quality and segmentation_representations are left out: set COURSE_DATA to the folder that holds dsb2018_fluorescence."
 	test -z "$$COURSE_DATA" || $(BIN)/python -m benchmarks.segmentation_quality --peers .venv-segmentation/bin/python

@@ -1,4 +1,4 @@
-"""Sum, mean, spread, extrema and percentiles of the intensities of each object, for all objects at once.
+"""Sum, mean, spread, extrema, centre and percentiles of the intensities of each object, for all objects at once.
 
 The pixels of an object lie side by side once they are taken in the order of `Objects.index`. Sums are then sums over
 neighbouring numbers. For percentiles each object's stretch is sorted in place and in the image's own type: that was
@@ -10,7 +10,7 @@ import numpy as np
 
 from course_lib.quantification._objects import Array, Floats, Objects
 
-__all__ = ["percentiles", "spread"]
+__all__ = ["centre", "percentiles", "spread"]
 
 PERCENTILES = {"p05": 0.05, "median": 0.5, "p95": 0.95}
 
@@ -39,6 +39,28 @@ def spread(objects: Objects, values: Array) -> dict[str, Floats]:
     columns = {"mean": mean, "std": np.sqrt(objects.sum_of_pixels(deviation) / objects.pixels)}
     for name, end in ends.items():
         columns[name] = (end.reduceat(values, objects.first_pixel) if objects.count else values).astype(np.float64)
+    return columns
+
+
+def centre(objects: Objects, values: Floats, voxel_size_um: tuple[float, ...]) -> dict[str, Floats]:
+    """Return the mean position of the light of each object, NaN where it adds up to nothing or less.
+
+    Examples
+    --------
+    >>> from course_lib.quantification._objects import objects_of
+    >>> centre(objects_of(np.array([[0, 1, 1]])), np.array([1.0, 3.0]), (0.5, 0.5))
+    {'y_um': array([0.]), 'x_um': array([0.875])}
+    """
+    total = objects.sum_of_pixels(values)
+    in_run = np.arange(len(values)) - np.repeat(np.cumsum(objects.length) - objects.length, objects.length)
+    along_run, of_run = objects.sum_of_runs(values * in_run), objects.sum_of_runs(values)
+    coordinates = (*objects.row, objects.first_x)
+    columns = {}
+    for place, letter in enumerate("zyx"[-len(coordinates) :]):
+        low = objects.lowest[place]
+        moment = (coordinates[place] - low[objects.place]) * of_run + (along_run if letter == "x" else 0)
+        mean = np.divide(objects.sum(moment), total, out=np.full(objects.count, np.nan), where=total > 0)
+        columns[f"{letter}_um"] = (low + mean) * voxel_size_um[place]
     return columns
 
 

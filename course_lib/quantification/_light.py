@@ -24,7 +24,7 @@ from course_lib.noise import Camera
 from course_lib.quantification._objects import Array, Floats, Objects
 from course_lib.quantification.background import Background
 
-__all__ = ["BackgroundLevel", "Light", "as_recorded", "counted", "through_camera"]
+__all__ = ["BackgroundLevel", "Counted", "Light", "Recorded", "ThroughCamera"]
 
 BackgroundLevel = float | Background | Array | None
 """One number, one with its standard error, one for each pixel of the image, or none."""
@@ -49,46 +49,86 @@ class Light:
     variance_of_sum: Floats | None = None
 
 
-def as_recorded(objects: Objects, image: Array, background: BackgroundLevel) -> Light:
-    """Return grey values less the background, without statistics.
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Grey values, without statistics.
+
+    Attributes
+    ----------
+    image : numpy.ndarray
+        The image, of any type of number.
+    background : float, Background, numpy.ndarray or None
+        What is taken off, in the image's unit.
 
     Examples
     --------
     >>> from course_lib.quantification._objects import objects_of
-    >>> as_recorded(objects_of(np.array([[0, 1, 1]])), np.array([[5, 7, 9]], np.uint8), 4.0)
+    >>> Recorded(np.array([[5, 7, 9]], np.uint8), 4.0).of(objects_of(np.array([[0, 1, 1]])))
     Light(values=array([7, 9], dtype=uint8), level=4.0, variance_of_sum=None)
     """
-    values = image.reshape(-1)[objects.index]
-    if isinstance(background, np.ndarray):
-        return Light(values.astype(np.float64) - background.reshape(-1)[objects.index])
-    return Light(values, _level(background))
+
+    image: Array
+    background: BackgroundLevel
+
+    def of(self, objects: Objects) -> Light:
+        """Return the light of some objects."""
+        values = self.image.reshape(-1)[objects.index]
+        if isinstance(self.background, np.ndarray):
+            return Light(values.astype(np.float64) - self.background.reshape(-1)[objects.index])
+        return Light(values, _level(self.background))
 
 
-def counted(objects: Objects, image: Array, background: BackgroundLevel) -> Light:
-    """Return photons less the background; their variance is their number."""
-    light = as_recorded(objects, image, background)
-    photons = objects.sum_of_pixels(image.reshape(-1)[objects.index].astype(np.float64))
-    variance = np.maximum(photons, 0) + (objects.pixels * _standard_error(background)) ** 2
-    return dataclasses.replace(light, variance_of_sum=variance)
+@dataclass(frozen=True, eq=False)
+class Counted(Recorded):
+    """Counts of photons, whose variance is their number."""
+
+    def of(self, objects: Objects) -> Light:
+        """Return the light of some objects, with its variance."""
+        photons = objects.sum_of_pixels(self.image.reshape(-1)[objects.index].astype(np.float64))
+        variance = np.maximum(photons, 0) + (objects.pixels * _standard_error(self.background)) ** 2
+        return dataclasses.replace(super().of(objects), variance_of_sum=variance)
 
 
-def through_camera(
-    objects: Objects, image: Array, background: BackgroundLevel, *, camera: Camera, exposure_ms: float
-) -> Light:
-    """Return photons from a camera's grey values, less the background.
+class ThroughCamera:
+    """Grey values of a camera as photons.
 
-    The background is in ADU and has the camera's offset and dark current in it, as it is estimated from the image.
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Grey values in ADU.
+    background : float, Background, numpy.ndarray or None
+        In ADU, with the camera's offset and dark current in it, as it is estimated from the image.
+    camera : Camera
+        The camera.
+    exposure_ms : float
+        Exposure in ms.
     """
-    adu = torch.from_numpy(image.astype(np.float64))
-    photons = camera.to_photons(adu, exposure_ms=exposure_ms)
-    if isinstance(background, np.ndarray):
-        photons -= camera.to_photons(torch.from_numpy(background.astype(np.float64)), exposure_ms=exposure_ms)
-    elif background is not None:
-        photons -= camera.to_photons(torch.full_like(adu, _level(background)), exposure_ms=exposure_ms)
-    return Light(
-        photons.numpy().reshape(-1)[objects.index],
-        variance_of_sum=_camera_variance(objects, adu, camera, _standard_error(background)),
-    )
+
+    def __init__(self, image: Array, background: BackgroundLevel, *, camera: Camera, exposure_ms: float) -> None:
+        adu = torch.from_numpy(image.astype(np.float64))
+        photons = camera.to_photons(adu, exposure_ms=exposure_ms)
+        if background is not None:
+            level = background if isinstance(background, np.ndarray) else np.full(image.shape, _level(background))
+            photons -= camera.to_photons(torch.from_numpy(level.astype(np.float64)), exposure_ms=exposure_ms)
+        response = torch.as_tensor(camera.quantum_efficiency * camera.pixel_response)
+        read_e = torch.as_tensor(camera.read_noise_e / camera.em_gain)
+        self._photons = photons
+        self._electrons = camera.to_electrons(adu)
+        self._photons_per_electron = (1 / response).expand_as(adu)
+        self._photons_per_adu = (camera.gain_e_per_adu / camera.em_gain / response).expand_as(adu)
+        self._read_e = read_e.expand_as(adu)
+        self._background_error_adu = _standard_error(background)
+        self._camera = camera
+
+    def of(self, objects: Objects) -> Light:
+        """Return the light of some objects, with its variance."""
+        at = np.unravel_index(objects.index, objects.labels.shape)
+        per_electron, per_adu = self._photons_per_electron.numpy()[at], self._photons_per_adu.numpy()[at]
+        shot = self._camera.excess_noise_factor * objects.sum_of_pixels(self._electrons.numpy()[at] * per_electron**2)
+        still = objects.sum_of_pixels((self._read_e.numpy()[at] * per_electron) ** 2 + per_adu**2 / 12)
+        background = self._background_error_adu * objects.sum_of_pixels(per_adu)
+        rows = self._camera.row_noise_adu**2 * _squares_of_rows(objects, per_adu)
+        return Light(self._photons.numpy()[at], variance_of_sum=np.maximum(shot, 0) + still + background**2 + rows)
 
 
 def _level(background: float | Background | None) -> float:
@@ -97,19 +137,6 @@ def _level(background: float | Background | None) -> float:
 
 def _standard_error(background: BackgroundLevel) -> float:
     return background.standard_error if isinstance(background, Background) else 0.0
-
-
-def _camera_variance(objects: Objects, adu: torch.Tensor, camera: Camera, background_error_adu: float) -> Floats:
-    """Return the variance of the photons that an object's pixels add up to."""
-    response = torch.as_tensor(camera.quantum_efficiency * camera.pixel_response)
-    per_electron = (1 / response).expand_as(adu).numpy().reshape(-1)[objects.index]
-    per_adu = (camera.gain_e_per_adu / camera.em_gain / response).expand_as(adu).numpy().reshape(-1)[objects.index]
-    electrons = camera.to_electrons(adu).numpy().reshape(-1)[objects.index]
-    read = torch.as_tensor(camera.read_noise_e / camera.em_gain).expand_as(adu).numpy().reshape(-1)[objects.index]
-    shot = camera.excess_noise_factor * objects.sum_of_pixels(electrons * per_electron**2)
-    still = objects.sum_of_pixels((read * per_electron) ** 2 + per_adu**2 / 12)
-    common = background_error_adu * objects.sum_of_pixels(per_adu)
-    return np.maximum(shot, 0) + still + common**2 + camera.row_noise_adu**2 * _squares_of_rows(objects, per_adu)
 
 
 def _squares_of_rows(objects: Objects, values: Floats) -> Floats:

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+PIXELS_OF_A_PART = 2**16
 RADIX_LIMIT = 2**16  # numpy sorts up to 16 bits by counting, in linear time
 
 
@@ -74,8 +75,13 @@ class Objects:
     @cached_property
     def index(self) -> Integers:
         """Every pixel of an object as an index into the flattened image, object by object, in raster order."""
-        before = np.cumsum(self.length) - self.length
-        return np.repeat(self.start - before, self.length) + np.arange(int(self.length.sum()))
+        if self.count == 0:
+            return np.zeros(0, np.int64)
+        end = np.cumsum(self.length)
+        step = np.ones(int(end[-1]), np.int64)
+        step[0] = self.start[0]
+        step[end[:-1]] = self.start[1:] - (self.start[:-1] + self.length[:-1] - 1)
+        return np.cumsum(step, out=step)
 
     @cached_property
     def row(self) -> tuple[Integers, ...]:
@@ -111,9 +117,33 @@ class Objects:
         """Add up a value of each run over the runs of each object."""
         return np.add.reduceat(per_run, self.first_run) if self.count else per_run[:0]
 
+    def sum_of_runs(self, per_pixel: Floats) -> Floats:
+        """Add up a value of each pixel, in the order of `index`, over the pixels of each run."""
+        return np.add.reduceat(per_pixel, np.cumsum(self.length) - self.length) if self.count else per_pixel[:0]
+
     def sum_of_pixels(self, per_pixel: Floats) -> Floats:
         """Add up a value of each pixel, in the order of `index`, over the pixels of each object."""
         return np.add.reduceat(per_pixel, self.first_pixel) if self.count else per_pixel[:0]
+
+    def parts(self) -> "list[Objects]":
+        """Divide into groups of neighbouring objects whose pixels, in float64, fit a processor's cache."""
+        groups = np.cumsum(self.pixels) // PIXELS_OF_A_PART
+        ends = [*np.flatnonzero(np.diff(groups)) + 1, self.count]
+        return [self._part(first, last) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def _part(self, first: int, last: int) -> "Objects":
+        bounds = np.append(self.first_run, len(self.start))
+        begin, end = int(bounds[first]), int(bounds[last])
+        return Objects(
+            self.labels,
+            self.first_plane,
+            self.shape,
+            self.numbers[first:last],
+            self.first_run[first:last] - begin,
+            self.place[begin:end] - first,
+            self.start[begin:end],
+            self.length[begin:end],
+        )
 
     def place_of(self, numbers: Array) -> Integers:
         """Return the index into `numbers` of labels that exist."""

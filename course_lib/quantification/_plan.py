@@ -9,8 +9,8 @@ import numpy as np
 from course_lib.noise import Camera
 from course_lib.parameters import Parameter
 from course_lib.quantification._geometry import geometry, size_and_centre
-from course_lib.quantification._intensities import percentiles, spread
-from course_lib.quantification._light import BackgroundLevel, Light, as_recorded, counted, through_camera
+from course_lib.quantification._intensities import centre, percentiles, spread
+from course_lib.quantification._light import BackgroundLevel, Counted, Light, Recorded, ThroughCamera
 from course_lib.quantification._neighbours import neighbours
 from course_lib.quantification._objects import Array, Floats, Objects
 from course_lib.quantification._outline import outline
@@ -88,29 +88,37 @@ class Plan:
     def _columns_of_light(
         self, objects: Objects, image: Array, background: BackgroundLevel, *, name: str
     ) -> dict[str, Floats]:
-        light = self._light(objects, image, background)
+        light, suffix = self._light(image, background), f"_{name}" if name else ""
+        parts = [self._columns_of_part(part, light.of(part), name) for part in objects.parts()]
+        prefix = "photons" if self.counts_photons else "intensity"
+        columns = {f"{prefix}_{key}{suffix}": np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        if "texture" in self.features:
+            found = texture(objects, light.of(objects).values.astype(np.float64, copy=False))
+            columns |= {f"texture_{key}{suffix}": column for key, column in found.items()}
+        return columns
+
+    def _columns_of_part(self, objects: Objects, light: Light, name: str) -> dict[str, Floats]:
         _check_finite(objects, light, name)
         columns: dict[str, Floats] = {}
         if "intensity" in self.features:
             columns |= _summed(objects, light)
+            columns |= {f"centre_{key}": value for key, value in self._centre(objects, light).items()}
         if "percentiles" in self.features:
             columns |= {key: value - light.level for key, value in percentiles(objects, light.values).items()}
-        prefix, suffix = "photons" if self.counts_photons else "intensity", f"_{name}" if name else ""
-        named = {f"{prefix}_{key}{suffix}": column for key, column in columns.items()}
-        if "texture" in self.features:
-            found = texture(objects, light.values.astype(np.float64, copy=False))
-            named |= {f"texture_{key}{suffix}": column for key, column in found.items()}
-        return named
+        return columns
+
+    def _centre(self, objects: Objects, light: Light) -> dict[str, Floats]:
+        return centre(objects, light.values.astype(np.float64, copy=False) - light.level, self.voxel_size_um)
 
     @property
     def counts_photons(self) -> bool:
         """Whether the table is in photons."""
         return self.camera is not None or self.unit == "photons"
 
-    def _light(self, objects: Objects, image: Array, background: BackgroundLevel) -> Light:
+    def _light(self, image: Array, background: BackgroundLevel) -> Recorded | ThroughCamera:
         if self.camera is not None:
-            return through_camera(objects, image, background, camera=self.camera, exposure_ms=self.exposure_ms)
-        return (counted if self.unit == "photons" else as_recorded)(objects, image, background)
+            return ThroughCamera(image, background, camera=self.camera, exposure_ms=self.exposure_ms)
+        return (Counted if self.unit == "photons" else Recorded)(image, background)
 
 
 def _summed(objects: Objects, light: Light) -> dict[str, Floats]:
@@ -133,6 +141,6 @@ def _check_finite(objects: Objects, light: Light, name: str) -> None:
     if len(bad):
         channel = f"intensity[{name!r}]" if name else "intensity"
         raise ValueError(
-            f"{channel} is NaN or infinite within {len(bad)} objects, the first of them {bad[0]}: "
+            f"{channel} is NaN or infinite within objects, the first of them {bad[0]}: "
             f"set their labels to 0, or replace the values first."
         )

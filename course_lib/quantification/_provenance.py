@@ -26,7 +26,9 @@ def units(columns: Iterable[str], *, of_light: str) -> dict[str, str]:
     """
     found = {}
     for column in columns:
-        if column.startswith(("intensity_", "photons_")):
+        if "_centre_" in column:
+            found[column] = "µm"
+        elif column.startswith(("intensity_", "photons_")):
             found[column] = of_light
         elif column.startswith("texture_contrast"):
             found[column] = f"{of_light}²"

@@ -79,15 +79,20 @@ def _one_a_position(group: Integers, position: Integers, height: Integers) -> tu
 def _hull_voxels(objects: Objects) -> Integers:
     """Count the voxels in the hull of each object of a stack."""
     place, (z, y), first, last = _rows(objects)
-    plane = place * objects.shape[0] + z
-    ends = [upper_envelope(plane, y, last), upper_envelope(plane, y, -first)]
-    owner = np.concatenate([place[chosen] for chosen in ends])
-    corners = np.concatenate(
-        [np.stack([z[chosen], y[chosen], x[chosen]], axis=1) for chosen, x in zip(ends, (last, first), strict=True)]
-    )
+    ends = [_corners_of_ends(objects, place, z, y, x) for x in (last, -first)]
+    ends[1][:, -1] *= -1
+    owner, corners = np.concatenate(ends)[:, 0], np.concatenate(ends)[:, 1:]
     order = np.argsort(owner, kind="stable")
     each = np.split(corners[order], np.searchsorted(owner[order], np.arange(1, objects.count)))
     return np.array([_voxels_within(points - points.min(axis=0)) for points in each])
+
+
+def _corners_of_ends(objects: Objects, place: Integers, z: Integers, y: Integers, x: Integers) -> Integers:
+    """Keep those ends of rows that are corners both in their plane of constant z and in that of constant y."""
+    kept = upper_envelope(place * objects.shape[0] + z, y, x)
+    kept = kept[np.lexsort((z[kept], y[kept], place[kept]))]
+    kept = kept[upper_envelope(place[kept] * objects.shape[1] + y[kept], z[kept], x[kept])]
+    return np.stack([place[kept], z[kept], y[kept], x[kept]], axis=1)
 
 
 def _voxels_within(corners: Integers) -> int:

@@ -11,8 +11,9 @@ geometry                    ``equivalent_diameter_um`` (disc or ball of the same
 outline                     ``perimeter_um`` (as scikit-image), ``perimeter_crofton_um``, ``circularity``, ``solidity``;
                             in a stack ``surface_um2``, ``sphericity``, ``solidity``
 neighbours                  ``neighbours``: objects that touch, or lie within `neighbour_distance_um`
-intensity                   ``intensity_sum``, ``_mean``, ``_std``, ``_min``, ``_max``; in photons ``photons_sum``, ...,
-                            and ``photons_sum_standard_error``, ``photons_mean_standard_error``
+intensity                   ``intensity_sum``, ``_mean``, ``_std``, ``_min``, ``_max``, and the centre of the light
+                            ``_centre_y_um``, ...; in photons ``photons_sum``, ..., and
+                            ``photons_sum_standard_error``, ``photons_mean_standard_error``
 percentiles                 ``intensity_p05``, ``_median``, ``_p95``
 texture                     ``texture_contrast``, ``_correlation``, ``_entropy_bits``; only where asked for
 =========================== ==========================================================================================

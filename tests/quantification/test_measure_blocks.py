@@ -127,7 +127,7 @@ def test_an_image_without_objects_has_a_table_without_rows() -> None:
         (np.ones((4, 4), int), {"block_voxels": 0}, ValueError, "block_voxels is 0, but must be at least 1"),
         (np.ones((4, 4), int), {"voxel_size_um": (1, 1, 1)}, ValueError, "there are 2 axes"),
         (np.ones((4, 4), int), {"intensity": np.ones((4, 5))}, ValueError, r"shape \(4, 5\), but the labels \(4, 4\)"),
-        (np.ones((4, 4), int), {"intensity": np.full((4, 4), np.nan)}, ValueError, "NaN or infinite within 1 objects"),
+        (np.ones((4, 4), int), {"intensity": np.full((4, 4), np.nan)}, ValueError, "NaN or infinite within objects"),
     ],
 )
 def test_bad_images_are_refused(labels: Any, given: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from skimage.measure import regionprops_table
 
 from course_lib.noise import Camera
 from course_lib.quantification import Background, estimate_background, measure
@@ -54,10 +55,43 @@ def test_intensities_are_those_of_numpy_on_the_pixels_of_each_object(
         assert {name: row[f"intensity_{name}"] for name in expected} == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(40, 50), (9, 20, 20)])
+def test_the_centre_of_light_equals_scikit_image(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    labels, image = rng.integers(0, 4, shape), rng.random(shape) * np.arange(shape[-1])
+    size_um = (0.9, 0.3, 0.4)[-len(shape) :]
+    table = measure(labels, image, voxel_size_um=size_um, features=LIGHT)
+    expected = regionprops_table(labels, image, properties=["centroid_weighted"], spacing=size_um)
+    for place, letter in enumerate("zyx"[-len(shape) :]):
+        np.testing.assert_allclose(table[f"intensity_centre_{letter}_um"], expected[f"centroid_weighted-{place}"])
+
+
+def test_the_centre_of_light_is_that_of_the_light_above_background_and_none_where_none_is() -> None:
+    labels = np.array([[1, 1, 2, 2]])
+    table = measure(labels, np.array([[5.0, 7.0, 5.0, 4.0]]), voxel_size_um=(1, 1), background=5.0, features=LIGHT)
+    np.testing.assert_array_equal(table["intensity_centre_x_um"], [1.0, np.nan])
+    image = np.array([[6.0, 5.0, 5.0, 7.0]])
+    levels = np.full((1, 4), 5.0)
+    table = measure(labels, image, voxel_size_um=(1, 1), background=levels, features=LIGHT)
+    assert table["intensity_centre_x_um"].tolist() == [0.0, 3.0]
+
+
 def test_a_large_offset_costs_no_precision_in_the_spread() -> None:
     image = np.random.default_rng(0).normal(0, 1e-3, LABELS.shape)
     near, far = (measure(LABELS, image + offset, voxel_size_um=(1, 1)) for offset in (0.0, 1e5))
     np.testing.assert_allclose(far["intensity_std"], near["intensity_std"], rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_background_is_taken_off_without_rounding(dtype: np.dtype) -> None:
+    image = np.random.default_rng(1).integers(0, 250, LABELS.shape).astype(dtype)
+    pd.testing.assert_frame_equal(
+        measure(LABELS, image, voxel_size_um=(1, 1), background=3.1, features=["intensity", "percentiles", "texture"]),
+        measure(
+            LABELS, image - np.float64(3.1), voxel_size_um=(1, 1), features=["intensity", "percentiles", "texture"]
+        ),
+        rtol=1e-12,
+    )
 
 
 def test_channels_are_measured_each_with_its_background_and_named() -> None:
