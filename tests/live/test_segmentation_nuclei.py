@@ -180,11 +180,16 @@ def seen(seed: int = 0, **values: float | str) -> dict[str, float]:
     return {name: float(shown[name]) for name in ("count", "true_count", "ap_half", "ap_strict")}
 
 
-def test_the_network_is_right_until_seeds_are_too_far_or_too_near_and_minds_no_threshold() -> None:
+def test_the_network_is_right_until_seeds_are_too_far_or_too_near_and_minds_few_thresholds() -> None:
     good = seen()
     assert abs(good["count"] - good["true_count"]) <= 1
     assert good["ap_strict"] > 0.85
-    assert seen(threshold_percent=90.0)["ap_strict"] > 0.85
+    for threshold_percent in (50.0, 70.0, 90.0):
+        other = seen(threshold_percent=threshold_percent)
+        assert abs(other["count"] - other["true_count"]) <= 1
+        assert other["ap_half"] > 0.9
+        assert other["ap_strict"] > 0.8
+    assert seen(threshold_percent=10.0)["ap_strict"] < 0.5
     assert seen(seed_distance_px=float(FARTHEST_PX))["count"] < 0.8 * good["count"]
     assert seen(seed_distance_px=1.0)["count"] > good["count"]
 
