@@ -100,10 +100,22 @@ def _voxels_within(corners: Integers) -> int:
     from scipy.spatial import ConvexHull
 
     octahedron = np.concatenate([np.eye(3), -np.eye(3)]) / 2
-    faces: Array = np.unique(ConvexHull((corners[:, None] + octahedron).reshape(-1, 3)).equations, axis=0)
+    points = (_hull_corners(corners)[:, None] + octahedron).reshape(-1, 3)
+    faces: Array = np.unique(ConvexHull(points).equations, axis=0)
     z, y = (axis.ravel() for axis in np.indices(corners.max(axis=0)[:2] + 1))
     step = max(1, MOST_AT_ONCE // len(faces))
     return sum(_voxels_of_rows(faces, z[at : at + step], y[at : at + step]) for at in range(0, len(z), step))
+
+
+def _hull_corners(points: Integers) -> Integers:
+    """Return the corners of the hull of the voxels' centres, or all points where these lie in a plane."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        corners: Integers = points[ConvexHull(points).vertices]
+    except QhullError:
+        return points
+    return corners
 
 
 def _voxels_of_rows(faces: Array, z: Integers, y: Integers) -> int:

@@ -52,7 +52,8 @@ def measure_blocks(
     voxel_size_um, background, camera, exposure_ms, unit, features, neighbour_distance_um, object_type
         As in `measure`.
     block_voxels : int
-        Voxels of a block; at least one plane is read, or in the plane one row. Some 100 bytes are needed for each.
+        Voxels of a block; at least one plane is read, or in the plane one row. Beside the images, each needs some 10
+        bytes of memory, 50 with a camera or a distance of neighbours, 120 with texture.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def measure_blocks(
         object_type=object_type,
     )
     if block_voxels < 1:
-        raise ValueError(f"block_voxels is {block_voxels}, but must be at least 1: 2**24 takes some 2 GB of memory.")
+        raise ValueError(f"block_voxels is {block_voxels}, but must be at least 1: 2**24 is 17 million.")
     channels = channels_of(intensity, background, shape)
     planes = max(1, block_voxels // int(np.prod(shape[1:])))
     margin = 1 + int(np.ceil(plan.neighbour_distance_um / plan.voxel_size_um[0]))
