@@ -37,7 +37,8 @@ def superplots(
     value, condition, replicate, y_label
         As for `superplot`.
     comparisons : mapping from str to Comparison, optional
-        Results of `course_lib.quantification.compare`, by heading, which are written above the panels.
+        Results of `course_lib.quantification.compare`, by heading. Effect, interval, p and the number of replicates are
+        written above the panels.
 
     Returns
     -------
@@ -75,10 +76,20 @@ def superplots(
             condition=condition,
             replicate=replicate,
             y_label=y_label,
-            comparison=comparisons.get(heading),
-            title=heading,
+            title="\n".join([heading, *_result(comparisons.get(heading))]),
             axes=axes,
         )
     for axes in figure.axes[1::columns] if columns > 1 else ():
         axes.set_ylabel("")
     return figure
+
+
+def _result(comparison: "Comparison | None") -> list[str]:
+    """Return two lines that fit half a page: the effect with its interval; p, and how many replicates."""
+    if comparison is None:
+        return []
+    low, high = comparison.interval
+    p = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.2g}"
+    one, other = comparison.observations
+    effect = f"{comparison.difference:+.2g} ({low:+.2g} to {high:+.2g})".replace("-", "\N{MINUS SIGN}")
+    return [effect, f"{p}, {one} and {other} {comparison.unit}"]

@@ -1,5 +1,7 @@
 """Several superplots on one scale."""
 
+import re
+
 import pytest
 
 from course_lib.plotting import superplots
@@ -31,7 +33,10 @@ def test_a_result_stands_above_its_own_panel() -> None:
     first, second = (axes.get_title() for axes in figure.axes)
     assert first == "way 0"
     assert second.startswith("way 1\n")
-    assert f"{found.difference:.3g}" in second
+    _, effect, p = second.split("\n")
+    shown = [float(number) for number in re.findall(r"[+-][0-9.e-]+", effect.replace("\N{MINUS SIGN}", "-"))]
+    assert shown == pytest.approx([found.difference, *found.interval], rel=0.05)
+    assert p == f"p = {found.p_value:.2g}, 3 and 3 replicates"
 
 
 def test_no_panel_and_a_stranger_are_refused() -> None:
