@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from skimage.measure import regionprops_table
 from course_lib import quantification
 from course_lib.noise import Camera
 from course_lib.parameters import ParameterError
-from course_lib.quantification import measure
+from course_lib.quantification import _objects, measure
 from course_lib.quantification._plan import EVERYTHING_BUT_TEXTURE
 
 NUMBERS = np.array([0, 3, 4, 7, 900])
@@ -244,6 +245,27 @@ def test_views_of_images_are_measured_as_copies(cells: np.ndarray) -> None:
         measure(cells[::2, ::-3].T, image[::2, ::-3].T, voxel_size_um=(1, 1)),
         measure(cells[::2, ::-3].T.copy(), image[::2, ::-3].T.copy(), voxel_size_um=(1, 1)),
     )
+
+
+@pytest.mark.parametrize("most", [1, 50, 500])
+def test_it_does_not_matter_how_objects_are_divided_into_parts(
+    cells: np.ndarray, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(3).random(cells.shape)
+    given = {"voxel_size_um": (1, 1), "features": ALL, "camera": Camera(row_noise_adu=2.0)}
+    whole = measure(cells, image, **given)
+    monkeypatch.setattr("course_lib.quantification._objects.PIXELS_OF_A_PART", most)
+    assert len(_objects.objects_of(cells).parts()) > 3
+    pd.testing.assert_frame_equal(measure(cells, image, **given), whole)
+
+
+def test_a_table_on_disk_is_the_same(cells: np.ndarray, tmp_path: Path) -> None:
+    image = np.random.default_rng(3).normal(size=cells.shape)  # some centres of light are missing
+    table = measure(cells, {"dna": image}, voxel_size_um=(1, 1), features=ALL)
+    quantification.write_table(tmp_path / "cells.csv", table)
+    found = quantification.read_table(tmp_path / "cells.csv")
+    pd.testing.assert_frame_equal(found, table)
+    assert found.attrs == table.attrs
 
 
 def test_features_choose_columns_and_a_type_is_written(cells: np.ndarray) -> None:
