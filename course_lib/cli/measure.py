@@ -23,8 +23,8 @@ from course_lib.quantification.tables import write_table
 __all__ = ["add"]
 
 RESULT = "_objects.csv"
-LABELS = "_labels"
-"""What the name of labels has behind that of their image."""
+MADE = ("_labels", "_denoised", "_restored", "_deconvolved")
+"""What commands put behind the name of an image; the raw one has none of it."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +41,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--intensity",
         type=Path,
         metavar="IMAGE|FOLDER",
-        help="the raw image; of several labels, the folder of their images: of NAME_labels.ome.tif, that of NAME.tif",
+        help="the raw image; of several labels, the folder of their images: of NAME_labels.ome.tif, "
+        "or NAME_denoised_labels.ome.tif, that is NAME.tif",
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="TABLE|FOLDER", help=".csv or .parquet (default: LABELS_objects.csv)"
@@ -95,7 +96,9 @@ def _raw(labels: Path, given: dict[str, Any]) -> Image | None:
 
 def _partner(labels: Path, folder: Path) -> Path:
     """Return the image of a folder whose name is that of the labels."""
-    wanted = stem_of(labels).removesuffix(LABELS)
+    wanted = stem_of(labels)
+    while ending := next((made for made in MADE if wanted.endswith(made)), ""):
+        wanted = wanted.removesuffix(ending)
     found = [path for path in files_of([folder]) if stem_of(path) == wanted and path.resolve() != labels.resolve()]
     if len(found) != 1:
         there = f"holds {' and '.join(path.name for path in found)}" if found else "has no file of that name"

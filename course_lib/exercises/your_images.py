@@ -34,7 +34,7 @@ def _draw_unsaturated(rng: torch.Generator) -> Case:
 def _share(image: torch.Tensor) -> float:
     top = image.max()
     at = int((image == top).sum())
-    below = int(((image < top) & (image >= top - 3)).sum())
+    below = int((image == top - 1).sum())
     return at / image.numel() if at > max(10, below) else 0.0
 
 
@@ -46,7 +46,7 @@ saturated_share = Exercise(
         Mistake(
             lambda image: float((image == image.max()).double().mean()),
             "Every image has a brightest pixel. It is saturated only where such pixels pile up: more than ten, and "
-            "more than there are on the three levels below.",
+            "more than there are on the level just below.",
         ),
         Mistake(
             lambda image: 100 * _share(image),
@@ -58,7 +58,7 @@ saturated_share = Exercise(
         ),
         Mistake(
             lambda image: float((image >= image.max() - 3).double().mean()) if _share(image) else 0.0,
-            "The three levels below the top are not saturated: count only pixels at the largest value.",
+            "The levels below the top are not saturated: count only pixels at the largest value.",
         ),
         Mistake(
             lambda image: float((image >= 255).double().mean()),

@@ -25,6 +25,7 @@ LARGEST_GAIN_ERROR = 0.1
 """Relative standard error of a gain that is still used."""
 COUNTS_GAIN, COUNTS_OFFSET = 0.15, 1.0
 """Whole numbers whose gain differs from 1 by less, and whose offset from 0, are photon counts."""
+SHARED = "one image does not tell it where neighbours share noise: it would be wrong several times over."
 LOW_SNR = 3.0
 """Below this signal-to-noise ratio, the outlines of objects are those of the noise."""
 
@@ -103,6 +104,8 @@ def look_at_channel(
     structure, note, moves = _structure(frames)
     used = frames[len(frames) // 2] if moves else frames
     calibration, told = _calibration(used, offset_adu)
+    if used.ndim == 2 and structure is not None and structure.verdict == "structured":
+        calibration, told = None, SHARED
     kind = _kind(seen, structure, calibration, counts_photons=counts_photons)
     signal, snr = _signal(calibration, in_photons=kind == "camera")
     return ChannelInspection(
@@ -238,7 +241,7 @@ def _flags_of_noise(seen: ChannelInspection, *, counts_photons: bool) -> list[Fl
     if seen.moves:
         text = "The frames differ by more than noise: the scene moves or bleaches. A single frame was looked at."
         flags.append(Flag(name="moving", severity="care", text=text))
-    if calibration is None and structure is not None:
+    if calibration is None and structure is not None and structure.verdict != "structured":
         text = (
             f"No gain could be measured: {seen.calibration_note} Give the gain and offset of the camera, if you know "
             f"them."

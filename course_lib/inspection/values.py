@@ -7,12 +7,14 @@ import torch
 __all__ = ["Values", "look_at_values", "pile_share"]
 
 SMALLEST_PILE = 1e-4
-"""Share of the pixels at an extreme that is a pile, if they outnumber those at the values next to it."""
-NEIGHBOURS = 3
-"""So far from the extreme, in grey levels, lie the values next to it."""
+"""Share of the pixels at an extreme that is a pile, if they outnumber those at the level beside it."""
+NEAR = 1.5
+"""So far from the extreme, in steps of the grey levels, lies the level beside it."""
+CLEARLY = 1.3
+"""A pile has so many times the pixels of the level beside it."""
 PIXELS_A_LEVEL = 20
 """From so many pixels for each grey level that is used on, one that is not used is no chance."""
-FEWEST_STEPS = 8
+FEWEST_STEPS = 4
 SMALLEST_STEP = 4 / 3
 """Grey levels between those used from which on some were left out."""
 FLAT_SHARE = 0.8
@@ -81,25 +83,36 @@ def look_at_values(values: torch.Tensor) -> Values:
         )
     whole = bool(((finite == finite.round()) & (finite >= 0)).all())
     lowest, highest = float(finite.min()), float(finite.max())
+    step = _grey_step(finite) if whole else 1.0
     return Values(
         minimum=lowest,
         maximum=highest,
         mean=float(finite.double().mean()),
         maximum_share=int((finite == highest).sum()) / finite.numel(),
-        saturated_share=pile_share(finite, highest),
-        clipped_share=pile_share(finite, lowest),
+        saturated_share=pile_share(finite, highest, grey_step=step),
+        clipped_share=pile_share(finite, lowest, grey_step=step),
         not_finite=values.numel() - finite.numel(),
         are_whole=whole,
-        grey_step=_grey_step(finite) if whole else 1.0,
+        grey_step=step,
         are_labels=whole and finite.numel() == values.numel() and _are_flat(values),
     )
 
 
-def pile_share(values: torch.Tensor, extreme: float) -> float:
+def pile_share(values: torch.Tensor, extreme: float, *, grey_step: float = 1.0) -> float:
     """Return the share of the pixels at an extreme, or 0 where they do not pile up.
 
-    A pile has more than ten pixels, more than one in ten thousand, and more than all values within three grey levels
-    beside it. Where all pixels are the same there is no pile.
+    A pile has more than ten pixels, more than one in ten thousand, and clearly more than the grey level beside it: a
+    histogram that was not cut off falls towards its ends. Of values that are not whole, hardly two are the same. Where
+    all pixels are the same there is no pile.
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        Finite.
+    extreme : float
+        The smallest or the largest of them.
+    grey_step : float
+        Distance of the grey levels.
 
     Examples
     --------
@@ -109,18 +122,20 @@ def pile_share(values: torch.Tensor, extreme: float) -> float:
     0.0
     """
     at = int((values == extreme).sum())
-    beside = int(((values - extreme).abs() <= NEIGHBOURS).sum()) - at
+    beside = 0
+    if bool((values == values.round()).all()):
+        beside = int(((values - extreme).abs() <= NEAR * grey_step).sum()) - at
     share = at / values.numel()
-    return share if values.numel() > at > max(10, beside) and share > SMALLEST_PILE else 0.0
+    return share if values.numel() > at > max(10, CLEARLY * beside) and share > SMALLEST_PILE else 0.0
 
 
 def _grey_step(values: torch.Tensor) -> float:
-    """Return the mean distance of the grey levels that the middle half of the pixels uses."""
+    """Return the mean distance of the grey levels that the middle 80 % of the pixels use."""
     some = values.flatten()
     some = some[:: max(1, some.numel() // 2**20)].sort().values
-    steps = some[some.numel() // 4 : max(some.numel() * 3 // 4, 1)].diff()
+    steps = some[some.numel() // 10 : max(some.numel() * 9 // 10, 1)].diff()
     steps = steps[steps > 0]
-    if len(steps) < FEWEST_STEPS or some.numel() < 2 * PIXELS_A_LEVEL * len(steps):
+    if len(steps) < FEWEST_STEPS or some.numel() < PIXELS_A_LEVEL * len(steps):
         return 1.0
     step = float(steps.mean())
     return step if step > SMALLEST_STEP else 1.0

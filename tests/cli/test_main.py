@@ -48,7 +48,7 @@ def test_inspect_real_files_and_several_at_once(capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().out
     assert told.count("structured noise: ρ") == 2
     assert told.count("white noise: ρ") == 1
-    assert "one image: a guess, too small on fine structure" in told
+    assert "gain: unknown, one image does not tell it where neighbours share noise" in told
 
 
 def test_inspect_tells_what_it_cannot_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

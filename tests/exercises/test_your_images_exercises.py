@@ -26,7 +26,7 @@ def test_the_solution_passes_and_every_mistake_gets_its_own_hint(name: str, seed
 def pile_by_numpy(image):
     values = image.numpy()
     levels, pixels = np.unique(values, return_counts=True)
-    beside = pixels[(levels < levels[-1]) & (levels >= levels[-1] - 3)].sum()
+    beside = pixels[levels == levels[-1] - 1].sum()
     return pixels[-1] / values.size if pixels[-1] > max(10, beside) else 0
 
 

@@ -241,3 +241,32 @@ def test_a_pile_is_a_share(values: list[int]) -> None:
     share = pile_share(tensor, float(tensor.max()))
     assert share == 0 or share == pytest.approx(values.count(max(values)) / len(values))
     assert pile_share(torch.full((50,), 3.0), 3.0) == 0
+
+
+@pytest.mark.parametrize("cut", [-1.2, 0.0, 1.0])
+def test_a_background_that_is_cut_off_piles_up_wherever_it_is_cut(cut: float) -> None:
+    noise = torch.randn(128, 128, generator=torch.Generator().manual_seed(0))
+    recorded = (100 + 3 * noise).round()
+    below = float((recorded <= 100 + 3 * cut).double().mean())
+    share = look_at_values(recorded.clamp(min=round(100 + 3 * cut))).clipped_share
+    assert share == pytest.approx(below, rel=0.3)
+    assert look_at_values(recorded).clipped_share == 0
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 9999), mean=st.floats(20, 500), side=st.integers(20, 200))
+def test_histograms_that_are_not_cut_off_have_no_pile(seed: int, mean: float, side: int) -> None:
+    raw = torch.as_tensor(np.random.default_rng(seed).poisson(mean, (side, side)).astype(np.float32))
+    seen_values = look_at_values(raw)
+    assert seen_values.saturated_share == seen_values.clipped_share == 0
+
+
+def test_where_neighbours_share_noise_one_image_tells_no_gain_and_a_film_does() -> None:
+    camera = Camera(gain_e_per_adu=2.0, read_noise_e=1.0, quantum_efficiency=1.0)
+    film = camera.capture(scene(256).expand(8, -1, -1), rng=0)
+    shared = (film + film.roll(1, dims=-2)) / 2
+    alone = seen(shared[0].numpy())
+    assert alone.channels[0].calibration is None
+    assert alone.channels[0].snr is None
+    assert any("gain: unknown, one image does not tell it where neighbours share noise" in s for s in alone.lines())
+    assert seen(shared.numpy(), "TYX").channels[0].calibration is not None

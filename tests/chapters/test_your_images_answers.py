@@ -1,0 +1,102 @@
+"""What the chapter on own images says without computing it: the list of flags, rules, and the lines of the shell."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import course_lib.inspection as inspection_package
+from course_lib import datasets, images, inspection, noise, quantification, samples
+from course_lib.cli import main
+from course_lib.images import Image
+from course_lib.inspection.recommendation import HIGH_SNR
+from course_lib.noise2void import classical
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CHAPTER = Path(__file__).parents[2] / "book" / "your-images.ipynb"
+
+
+def text() -> str:
+    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_the_table_has_every_flag_and_no_other() -> None:
+    table = text().split("## When it goes wrong")[1].split("```{admonition}")[0]
+    listed = set(re.findall(r"^\| ([a-z0-9 ]+) \|", table, re.M)) - {"flag"}
+    folder = Path(inspection_package.__file__).parent
+    raised = {name for path in folder.glob("*.py") for name in re.findall(r'Flag\(name="([^"]+)"', path.read_text())}
+    assert listed == raised
+
+
+def test_the_rule_of_a_high_snr_is_that_of_the_library() -> None:
+    assert "| SNR of 30 or more | nothing | the noise is 3 % of the signal;" in text()
+    assert HIGH_SNR == 30
+
+
+def test_a_gain_is_wrong_by_six_where_rows_share_noise() -> None:
+    camera = noise.Camera(gain_e_per_adu=2.0, read_noise_e=1.0, quantum_efficiency=1.0)
+    drawn = samples.filaments((256, 256), voxel_size_um=(0.1, 0.1), count=30, diameter_um=2.5, rng=0)
+    frame = camera.capture(60 * classical.gaussian(drawn / drawn.max(), sigma=6) + 5, rng=0)
+    white, shared = (noise.calibrate_image(one, offset_adu=100) for one in (frame, (frame + frame.roll(1, dims=0)) / 2))
+    assert white.gain_e_per_adu == pytest.approx(2.0, rel=0.1)
+    assert shared.gain_e_per_adu / 2.0 == pytest.approx(6, abs=0.5)
+    relative = [one.gain_standard_error / one.gain_e_per_adu for one in (white, shared)]
+    assert relative[0] == pytest.approx(relative[1], rel=0.5)
+
+
+def test_the_mean_survives_a_blur_and_the_extremes_do_not() -> None:
+    image = datasets.load("terra_nuclei")
+    sizes = image.known_voxel_size_um
+    labels = inspection_labels(image)
+    raw, blurred = (
+        quantification.measure(labels, values, voxel_size_um=sizes)
+        for values in (image.tensor(), classical.gaussian(image.tensor(), sigma=2))
+    )
+    ratio = {name: blurred[f"intensity_{name}"] / raw[f"intensity_{name}"] for name in ("mean", "std", "max")}
+    assert np.allclose(ratio["mean"], 1, atol=5e-3)
+    assert (ratio["std"] < 0.9).all()
+    assert (ratio["max"] < 0.95).all()
+    assert ratio["std"].max() > 1.5 * ratio["std"].min()
+
+
+def inspection_labels(image: Image) -> np.ndarray:
+    from course_lib import segmentation
+
+    return segmentation.watershed(image.tensor(), diameter_um=14, voxel_size_um=image.known_voxel_size_um)
+
+
+def test_what_the_first_figure_shows() -> None:
+    found = inspection.inspect(datasets.load("terra_nuclei"))
+    assert found.flag_names == {"structured noise"}
+    structure = found.channels[0].structure
+    assert structure is not None
+    assert structure.at(1, 0) == pytest.approx(0.5, abs=0.02)
+    assert abs(structure.at(0, 1)) < 0.1
+
+
+def test_the_lines_for_a_folder_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plate1").mkdir()
+    row, column = np.mgrid[:96, :100]
+    light = sum(40.0 * (np.hypot(row - y, column - x) < 11) for y in (25, 70) for x in (24, 70)) + 4
+    for seed, name in enumerate(("a.tif", "b.tif")):
+        counts = np.random.default_rng(seed).poisson(light).astype(np.uint16)
+        images.write(f"plate1/{name}", Image(counts, axes="YX", voxel_size_um=(0.6, 0.6), unit="photons"))
+    block = text().split("```shell\n")[1].split("```")[0]
+    lines = [shlex.split(line.split(">")[0])[1:] for line in block.splitlines()]
+    assert [words[0] for words in lines] == ["inspect", "denoise", "segment", "measure", "report"]
+    for words in lines:
+        quick = ["--method", "gaussian"] if words[0] == "denoise" else []
+        assert main([*words, *quick]) == 0, capsys.readouterr().err
+    tables = [quantification.read_table(path) for path in sorted(Path("tables").iterdir())]
+    assert [len(table) for table in tables] == [4, 4]
+    raw = images.read("plate1/a.tif").data
+    assert tables[0]["photons_max"].max() <= raw.max()
+    assert tables[0]["photons_max"].max() > raw.max() - 8
