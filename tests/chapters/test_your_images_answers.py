@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import course_lib.inspection as inspection_package
-from course_lib import datasets, images, inspection, noise, quantification, samples
+from course_lib import datasets, images, inspection, noise, quantification, samples, segmentation
 from course_lib.cli import main
 from course_lib.images import Image
 from course_lib.inspection.recommendation import HIGH_SNR
@@ -52,7 +52,7 @@ def test_a_gain_is_wrong_by_six_where_rows_share_noise() -> None:
 def test_the_mean_survives_a_blur_and_the_extremes_do_not() -> None:
     image = datasets.load("terra_nuclei")
     sizes = image.known_voxel_size_um
-    labels = inspection_labels(image)
+    labels = segmentation.watershed(image.tensor(), diameter_um=14, voxel_size_um=sizes)
     raw, blurred = (
         quantification.measure(labels, values, voxel_size_um=sizes)
         for values in (image.tensor(), classical.gaussian(image.tensor(), sigma=2))
@@ -64,10 +64,17 @@ def test_the_mean_survives_a_blur_and_the_extremes_do_not() -> None:
     assert ratio["std"].max() > 1.5 * ratio["std"].min()
 
 
-def inspection_labels(image: Image) -> np.ndarray:
-    from course_lib import segmentation
-
-    return segmentation.watershed(image.tensor(), diameter_um=14, voxel_size_um=image.known_voxel_size_um)
+def test_a_nucleus_is_cut_by_the_diameter_told_and_whole_with_a_larger_one() -> None:
+    image = datasets.load("terra_nuclei")
+    sizes = image.known_voxel_size_um
+    for diameter_um, whole in ((14, False), (18, True)):
+        labels = segmentation.watershed(image.tensor(), diameter_um=diameter_um, voxel_size_um=sizes)
+        assert (labels[560, 460] == labels[660, 530]) == whole
+        if not whole:
+            large = segmentation.of_size(labels, voxel_size_um=sizes, area_um2=(50, 1e9))
+            areas = np.bincount(large.ravel())[1:] * 0.11**2
+            assert len(areas[areas > 0]) == 17
+            assert np.median(areas[areas > 0]) == pytest.approx(170, abs=0.5)
 
 
 def test_what_the_first_figure_shows() -> None:
