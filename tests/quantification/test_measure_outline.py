@@ -120,6 +120,8 @@ def test_the_envelope_is_the_least_concave_function_above_all_points(groups: lis
     for heights in groups:
         n = len(heights)
         assert {begin, begin + n - 1} <= corners
+        mine = np.array(sorted(corners & set(range(begin, begin + n))))
+        assert (np.diff(np.diff(height[mine]) / np.diff(position[mine])) < 0).all()
         for at in range(n - 1):
             chords = [
                 (heights[a] * (b - at) + heights[b] * (at - a)) / (b - a)
@@ -188,10 +190,12 @@ def test_bars_steps_and_rings_have_the_lengths_of_paper_and_pencil() -> None:
     labels[12:23, 2:13] = 2
     labels[15:20, 5:10] = 0  # a ring three pixels wide: a square outside, one with cut corners around the hole
     labels[np.arange(25, 35), np.arange(25, 35)] = 3
+    labels[30:32, 2:9], labels[20:27, 30:32] = 4, 5  # two pixels wide: none has all its neighbours
     table = measure(labels, voxel_size_um=(1.0, 3.0), features=OUTLINE)
     assert table["perimeter_um"][0] == pytest.approx(2 * 3 * 1 + 2 * 6 * 3)
     assert table["perimeter_um"][1] == pytest.approx(2 * (10 + 30) + 2 * (4 + 12) + 4 * 10**0.5)
     assert table["perimeter_um"][2] == pytest.approx(8 * 10**0.5)  # its ends add nothing
+    assert table["perimeter_um"].tolist()[3:] == pytest.approx([2 * 1 + 2 * 6 * 3, 2 * 6 * 1 + 2 * 3])
 
 
 def test_solidity_of_bars_is_one_whatever_their_direction_and_of_an_l_what_is_counted() -> None:
