@@ -127,14 +127,13 @@ def plan_of_the_chapter() -> quantification.DishPlan:
     return plan
 
 
-def three_conclusions(seed: int) -> list[quantification.Comparison]:
-    """Return what the three ways of the chapter say of an experiment of another seed."""
+def three_conclusions(seed: int, **changed: float) -> list[quantification.Comparison]:
+    """Return what the three ways of the chapter say of an experiment of another seed, or with another drug."""
+    plan = plan_of_the_chapter().replace(**changed)
     network = networks.pretrained("care_live_2d")
     draw = torch.Generator().manual_seed(100 + seed)
     tables: list[list[pd.DataFrame]] = [[], [], []]
-    dishes = list(
-        quantification.simulated_dishes(plan_of_the_chapter(), shape=(192, 192), voxel_size_um=SIZE_UM, rng=seed)
-    )
+    dishes = list(quantification.simulated_dishes(plan, shape=(192, 192), voxel_size_um=SIZE_UM, rng=seed))
     markers = [torch.poisson(dish.marker, generator=draw) for dish in dishes]
     for dish, marker in zip(dishes, markers, strict=True):
         marks = segmentation.without_border(dish.labels)
@@ -162,6 +161,19 @@ def test_one_experiment_has_three_conclusions_whatever_the_seed(seed: int) -> No
     assert restored.p_value < 0.05
     assert right.p_value > 0.05
     assert right.interval[0] < 0 < right.interval[1]
+
+
+def biases(**changed: float) -> tuple[float, float]:
+    """Return by how much the two mistakes shift the difference, for a drug that does less."""
+    left_in, restored, right = three_conclusions(1, **changed)
+    return left_in.difference - right.difference, restored.difference - right.difference
+
+
+def test_a_bias_that_hits_both_conditions_alike_drops_out() -> None:
+    first, second = biases()
+    assert abs(biases(background_effect=1.0)[0]) < 0.05 * first
+    assert 0.1 * second > biases(diameter_effect=1.0)[1] > 0.5 * second  # both are negative
+    assert abs(biases(background_effect=1.0, diameter_effect=1.0)[1]) < 0.1 * abs(second)
 
 
 def test_the_drug_of_the_chapter_does_nothing_to_the_marker() -> None:
