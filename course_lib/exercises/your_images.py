@@ -81,7 +81,7 @@ def _draw_raw(rng: torch.Generator) -> Case:
 
 
 def _step_by(of_steps: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], float]:
-    return lambda image: float(of_steps(torch.unique(image).diff()))  # type: ignore[no-untyped-call]
+    return lambda image: float(of_steps(torch.unique(image).diff()))
 
 
 grey_step = Exercise(
@@ -104,7 +104,7 @@ grey_step = Exercise(
             "torch.unique does both.",
         ),
         Mistake(
-            lambda image: float(len(torch.unique(image)) / (image.max() - image.min() + 1)),  # type: ignore[no-untyped-call]
+            lambda image: float(len(torch.unique(image)) / (image.max() - image.min() + 1)),
             "That is the share of the levels that are used. How far is it from one that is used to the next?",
             tolerance=0.05,
         ),
