@@ -19,14 +19,14 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--ground); max-width: 60rem;
   margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1, h2 { line-height: 1.2; color: var(--head); } h2 { margin-top: 2.5rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .wide td, .wide th { overflow-wrap: normal; white-space: nowrap; }
 table { border-collapse: collapse; } th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--line);
   text-align: left; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.chosen { background: var(--chosen); font-weight: 600; }
 .warning, .stop { border-left: 4px solid #d97b06; padding: .4rem 1rem; background: var(--care); }
 .stop { border-left-color: #c23a12; background: var(--stop); }
-pre { padding: .6rem 1rem; border: 1px solid var(--line); white-space: pre-wrap; }
+pre { padding: .6rem 1rem; border: 1px solid var(--line); overflow-x: auto; }
 img { max-width: 100%; background: #ffffff; } figure { margin: 1.5rem 0; }
 figcaption { color: var(--quiet); font-size: .9rem; }
 """.strip()

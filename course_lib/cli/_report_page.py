@@ -124,7 +124,7 @@ def _pictures(report: Report) -> list[str]:
         return ["<p>There are no pictures, because matplotlib is not installed: pip install matplotlib.</p>"]
     place, told = _busiest(report.labels)
     labels = report.labels[place]
-    shown: dict[str, Any] = {"pixel_size_um": report.pixel_size_um}
+    shown: dict[str, Any] = {"pixel_size_um": report.pixel_size_um, "unit": _unit(report.channels.unit)}
     count = len(np.unique(labels[labels > 0]))
     parts = [
         figure(
@@ -135,14 +135,13 @@ def _pictures(report: Report) -> list[str]:
             alt=f"A grey image with a scale bar; white outlines around {count} objects.",
         )
     ]
-    unit = _unit(report.channels.unit)
     for name, values in list(report.channels.values.items())[:MOST_CHANNELS]:
         called = f"channel {name}" if name else "the image"
         parts.append(
             figure(
-                plotting.show_images(values[place], unit=unit, value_range=_range(values[place]), **shown),
+                plotting.show_images(values[place], value_range=_range(values[place]), **shown),
                 f"Raw, as it was measured: {called}{told}.",
-                alt=f"A grey image with a scale bar and a bar of brightness in {unit}: {called}, raw.",
+                alt=f"A grey image with a scale bar and a bar of brightness in {shown['unit']}: {called}, raw.",
             )
         )
     return parts
