@@ -71,6 +71,7 @@ HELD_OUT = [
     "fc5452f612a0",
 ]
 """Images that no network learns from, so that benchmarks can judge by them."""
+FEWEST_PHOTONS = 5.0
 SIMULATED_2D, SIMULATED_2D_SIDES = 160, (192, 192)
 SIMULATED_3D, SIMULATED_3D_SIDES = 40, (24, 96, 96)
 VARIETY_3D = NucleiVariety(smallest_diameter_px=10.0, largest_diameter_px=24.0)
@@ -301,14 +302,15 @@ RECIPES = {
         ),
     ),
     "nuclei_2d": Recipe(
-        teach=by_segmentation(lambda: real_nuclei(held_out=False), segmentation.Config()),
+        teach=by_segmentation(lambda: real_nuclei(held_out=False), segmentation.Config(fewest_photons=FEWEST_PHOTONS)),
         training={
             "quick": TrainingConfig(epochs=40, steps_per_epoch=100, batch_size=8),
             "full": TrainingConfig(epochs=100, steps_per_epoch=200, batch_size=16),
         },
         learned_from=(
             f"54 fluorescence images of the 2018 Data Science Bowl (CC0, corrected masks), {len(HELD_OUT)} others held "
-            f"out; nuclei of 8 to 52 pixels; the image of dsb2018_nuclei_2d is not among them"
+            f"out; nuclei of 8 to 52 pixels, shown with {FEWEST_PHOTONS:g} photons and more; the image of "
+            f"dsb2018_nuclei_2d is not among them"
         ),
     ),
     "nuclei_2d_simulated": Recipe(

@@ -112,7 +112,8 @@ class Comparison:
         p = "p < 0.0001" if self.p_value < 1e-4 else f"p = {self.p_value:.2g}"
         counts = f"{one} {self.unit}" if self.unit == "pairs" else f"{one} and {other} {self.unit}"
         return (
-            f"{second} − {first}: {self.difference:.3g} ({100 * self.confidence:g} % interval {low:.3g} to {high:.3g}), "
+            f"{second} − {first}: {self.difference:.3g} "
+            f"({100 * self.confidence:g} % interval {low:.3g} to {high:.3g}), "
             f"g = {self.hedges_g:.2g}, {p}, {counts}"
         )
 

@@ -2,8 +2,8 @@ r"""Link objects from frame to frame to tracks.
 
 From each frame to the next, objects are paired so that the sum of the squared distances is least, with no pair farther
 apart than a largest distance, whose square is the price of an end or a beginning (linear assignment, Jaqaman et al.
-2008). That is the likeliest choice where objects move at random. Then ends and beginnings of tracks are joined across frames in which an object was
-not found. The package laptrack does the work.
+2008). That is the likeliest choice where objects move at random. Then ends and beginnings of tracks are joined across
+frames in which an object was not found. The package laptrack does the work.
 
 The largest distance decides. It lies between how far an object moves in a frame and how far the nearest other object
 is; where these are alike, no method can know who is who: record faster.

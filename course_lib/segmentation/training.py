@@ -3,7 +3,8 @@
 Labels are drawn by experts, pixel by pixel, or come free of charge from a simulation. Each image is brought to its own
 range of brightness before (the 1st percentile becomes 0, the 99.8th 1), because nuclei are told by their shape, and
 cameras and stains differ. For the same reason patches are shown turned and mirrored, and a little brighter, darker and
-noisier than they are.
+noisier than they are; with `fewest_photons`, also as dim as a short exposure would show them. Without it, a network
+that learned from bright images knows nothing of dim ones, the less the longer it learns.
 
 The thresholds that turn maps into objects are chosen at the end, on what was kept apart for validation: those with the
 highest mean of the average precision at IoU 0.5 to 0.9.
@@ -57,6 +58,8 @@ IOU_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Where the average precision is looked at, to choose thresholds."""
 GAIN, OFFSET, NOISE = 0.3, 0.05, 0.05
 """How much brighter or darker, higher, and noisier patches are shown, at most, relative to the image's range."""
+DECADES, DARK = 3.0, 0.05
+"""Photons are drawn from these decades above the fewest; what is behind the objects has some, too, of the range."""
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -78,6 +81,12 @@ class Config(Parameters):
     depth: int = parameter(default=3, meaning="how often the network halves the grid", minimum=1, maximum=6)
     base_channels: int = parameter(default=16, meaning="features on the finest grid", minimum=1)
     planes_halved: int = parameter(default=2, meaning="how often, at most, the planes are halved, too", minimum=0)
+    fewest_photons: float = parameter(
+        default=0.0,
+        meaning="at the brightest objects, down to which patches are shown; 0: as they are",
+        unit="photons",
+        minimum=0.0,
+    )
     validation_share: float = parameter(
         default=0.15, meaning="of the images, or of each image, that is kept apart", minimum=0.01, maximum=0.5
     )
@@ -153,8 +162,11 @@ def maps_of(
 class _Objects:
     """Learns the maps of a representation from images, patch by patch."""
 
-    def __init__(self, training: Patches, validation: Patches, representation: Representation) -> None:
+    def __init__(
+        self, training: Patches, validation: Patches, representation: Representation, fewest_photons: float
+    ) -> None:
         self.training, self.validation, self.representation = training, validation, representation
+        self.fewest_photons = fewest_photons
 
     def training_batch(self, count: int, *, rng: torch.Generator, rank: int, ranks: int) -> Batch:
         images, targets = self.training.draw(count, rng=rng, rank=rank, ranks=ranks)
@@ -164,6 +176,11 @@ class _Objects:
         turned = [view(one, number) for one, number in zip(images, numbers, strict=True)]
         shown = (1 + GAIN * (2 * gain - 1)) * torch.stack(turned) + OFFSET * (2 * offset - 1)
         shown = shown + NOISE * noise * torch.randn(shown.shape, generator=rng).to(shown.device)
+        if self.fewest_photons:
+            decades = DECADES * torch.rand(count, generator=rng)[rank::ranks]
+            photons = (self.fewest_photons * 10**decades).to(shown.device).reshape(gain.shape)
+            scatter = ((shown.clamp(min=0) + DARK) / photons).sqrt()
+            shown = shown + scatter * torch.randn(shown.shape, generator=rng).to(shown.device)
         learned = [
             self.representation.turned(view(one, number), number) for one, number in zip(targets, numbers, strict=True)
         ]
@@ -277,6 +294,7 @@ def train(
             Patches(fields, learned, patch_shape=patch_shape, device=where),
             Patches(fields, kept, patch_shape=patch_shape, device=where),
             representation,
+            config.fewest_photons,
         ),
         training,
         rng=draw,

@@ -252,13 +252,13 @@ FIGURE = LiveFigure(
     title="From evidence to objects",
     caption=(
         "A part of a real image whose nuclei are known, and which no network of the course has learned from. What "
-        "exceeds the threshold is nucleus; seeds are the summits of a landscape, and every pixel belongs to the summit "
-        "it climbs to. The landscape is the distance from the edge of the mask, or the one whose slopes are the flow "
-        "that the network gives. Move the seeds apart until nuclei merge, and together until they break. From "
-        "50 % up the threshold hardly matters to the network, which is sure but for a thin rim. Brightness is not: it "
-        "needs some 30 %, and with a little more the count may stay, but the outlines shrink, and the AP at an IoU of 0.7 falls first. Then "
-        "take photons away, down to 3, and see which evidence lasts longer. The noise is added to that of the recorded "
-        "image."
+        "exceeds the threshold is nucleus; seeds are the summits of a landscape, and every pixel belongs to the "
+        "summit it climbs to. The landscape is the distance from the edge of the mask, or the one whose slopes are "
+        "the flow that the network gives. Move the seeds apart until nuclei merge, and together until they break. "
+        "From 50 % up the threshold hardly matters to the network, which is sure but for a thin rim. Brightness is "
+        "not: it needs some 30 %, and with a little more the count may stay, but the outlines shrink, and the AP at "
+        "an IoU of 0.7 falls first. Then take photons away, down to 3, and see which evidence lasts longer. The noise "
+        "is added to that of the recorded image."
     ),
     alt=(
         "Four images of the same field: nuclei as recorded; the evidence for nucleus, which a network gives, bright on "
