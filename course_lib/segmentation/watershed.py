@@ -103,8 +103,9 @@ def watershed(
     large, and 0.46 with twice the diameter.
 
     It cannot tell that there is nothing to find: in a field of noise alone it thresholds the noise, and returns
-    objects. Closely packed in depth, nuclei are too much for it: of ``stardist_nuclei_3d`` it gets 0.47 at an IoU of
-    0.5 and 0.06 at 0.7, with a diameter of 11.3 voxels.
+    objects. In a stack the voxel size decides: of ``stardist_nuclei_3d``, whose planes are about twice as far apart as
+    its pixels, it gets 0.87 at an IoU of 0.5 with voxels (2, 1, 1), and 0.47 with (1, 1, 1). Outlines of packed nuclei
+    are rough: 0.12 at an IoU of 0.7.
 
     Examples
     --------

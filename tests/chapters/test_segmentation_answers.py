@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from course_lib import datasets, metrics, segmentation
+from course_lib import datasets, metrics, networks, segmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,3 +50,17 @@ def test_an_f1_of_92_is_an_average_precision_of_85() -> None:
     match = metrics.Matching(0.5, 92, 8, 8, matched_iou=np.ones(92), pairs=np.ones((92, 2), dtype=int))
     assert match.f1 == pytest.approx(0.92)
     assert match.average_precision == pytest.approx(0.85, abs=0.005)
+
+
+def test_in_the_packed_stack_the_watershed_finds_more_and_the_network_draws_better() -> None:
+    stack = datasets.load("stardist_nuclei_3d").tensor()
+    solid = datasets.load("stardist_nuclei_3d_labels").data.astype(np.int32)
+    learned = segmentation.segment(networks.pretrained("nuclei_3d_simulated"), stack, device="cpu")
+    classical = segmentation.watershed(stack, diameter_um=14.3, voxel_size_um=(2, 1, 1))
+    loose, strict = (
+        [metrics.match_labels(one, solid, iou_threshold=least).average_precision for one in (learned, classical)]
+        for least in (0.5, 0.7)
+    )
+    assert loose[0] < loose[1]
+    assert strict[0] > strict[1] + 0.1
+    assert learned.max() > 51 + 5

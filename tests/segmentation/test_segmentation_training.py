@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from course_lib import metrics
-from course_lib.networks import EpochRecord, Model, TrainingConfig
+from course_lib.networks import EpochRecord, Model, Patches, TrainingConfig, split_regions
 from course_lib.segmentation import Config, NucleiVariety, segment, simulated_nuclei, train
-from course_lib.segmentation.training import large_enough, normalized
+from course_lib.segmentation.three_classes import ThreeClasses
+from course_lib.segmentation.training import DARK, DECADES, _Objects, large_enough, normalized
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -55,6 +56,28 @@ def test_every_representation_trains_and_keeps_what_segment_needs(represents: st
     loaded = Model.load(tmp_path / "nuclei.model")
     assert loaded.settings["thresholds"] == model.settings["thresholds"]
     assert np.array_equal(segment(loaded, images[0], device="cpu"), segment(model, images[0], device="cpu"))
+
+
+def test_patches_are_shown_as_dim_as_asked_evenly_over_the_decades() -> None:
+    """Without noise of photons the same patch is shown, so that the difference is that noise alone."""
+    bright = torch.ones(2, 1, 96, 96)
+    regions, kept = split_regions(list(bright), patch_shape=(32, 32), validation_share=0.2, rng=torch.Generator())
+    pairs = [(one, torch.ones_like(one)) for one in bright]
+    learned, apart = (
+        Patches(pairs, some, patch_shape=(32, 32), device=torch.device("cpu")) for some in (regions, kept)
+    )
+    plain, dim = (
+        _Objects(learned, apart, ThreeClasses(), fewest).training_batch(
+            400, rng=torch.Generator().manual_seed(0), rank=0, ranks=1
+        )[0]
+        for fewest in (0.0, 20.0)
+    )
+    variance = (dim - plain).square().flatten(1).mean(1)
+    photons = (plain.clamp(min=0).flatten(1).mean(1) + DARK) / variance
+    decades = (photons / 20).log10().sort().values / DECADES
+    expected = (torch.arange(400) + 0.5) / 400
+    assert float((decades - expected).abs().max()) < 1.63 / 20 + 0.03  # Kolmogorov, 1 %, and the error of a variance
+    assert abs(float((dim - plain).mean())) < 0.003
 
 
 @pytest.mark.parametrize("represents", ["flows", "three classes"])

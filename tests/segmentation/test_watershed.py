@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage import segmentation as skimage_segmentation
 
-from course_lib import datasets, samples, segmentation
+from course_lib import datasets, metrics, samples, segmentation
 
 MASKS = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=14))
 LABELS = hnp.arrays(
@@ -231,3 +231,18 @@ def test_a_mask_of_numbers_and_markers_of_another_field() -> None:
         segmentation.seeded_watershed(image, np.zeros((4, 5), int), mask=image == 0)
     with pytest.raises(ValueError, match=r"mask has shape \(4, 5\), but the height \(4, 4\)"):
         segmentation.seeds(image, spacing_um=2, voxel_size_um=(1, 1), mask=np.ones((4, 5), bool))
+
+
+def test_a_stack_of_packed_nuclei_needs_the_right_distance_of_its_planes() -> None:
+    stack = datasets.load("stardist_nuclei_3d").tensor()
+    truth = datasets.load("stardist_nuclei_3d_labels").data.astype(np.int32)
+    told = {}
+    for voxels in ((2, 1, 1), (1, 1, 1)):
+        volumes = np.prod(voxels) * np.bincount(truth.ravel())[1:]
+        diameter = float(np.median((6 * volumes[volumes > 0] / np.pi) ** (1 / 3)))
+        found = segmentation.watershed(stack, diameter_um=diameter, voxel_size_um=voxels)
+        told[voxels] = [
+            metrics.match_labels(found, truth, iou_threshold=least).average_precision for least in (0.5, 0.7)
+        ]
+    assert told[2, 1, 1] == pytest.approx([0.87, 0.12], abs=0.01)
+    assert told[1, 1, 1][0] == pytest.approx(0.47, abs=0.01)
