@@ -11,7 +11,9 @@ from scipy import ndimage, stats
 from course_lib import quantification
 from course_lib.exercises import quantification as exercises
 from course_lib.exercises.quantification import (
+    BLUR_PX,
     FIELD_PX,
+    MARGIN_PX,
     _pearson,
     _scenes,
     calibrated_table,
@@ -26,20 +28,31 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def far(labels, pixels=MARGIN_PX):
+    return ndimage.distance_transform_edt(labels == 0) > pixels
+
+
 def by_ndimage(labels, adu, gain, offset, pixel_um):
     photons = (adu - offset) * gain
     numbers = np.unique(labels)[1:]
     pixels = ndimage.sum(labels > 0, labels, numbers)
-    light = ndimage.sum(photons, labels, numbers) - pixels * photons[labels == 0].mean()
+    light = ndimage.sum(photons, labels, numbers) - pixels * photons[far(labels, 4)].mean()
     return pd.DataFrame({"photons": light, "area_um2": pixels * pixel_um**2, "ID": numbers, "other": 0})[::-1]
 
 
 def by_bincount(labels, adu, gain, offset, pixel_um):
-    light = gain * (adu - np.median(adu[labels == 0]))
+    light = gain * (adu - adu[far(labels, 8)].mean())
     pixels = np.bincount(labels.ravel())
     numbers = np.flatnonzero(pixels)[1:]
     sums = np.bincount(labels.ravel(), weights=light.ravel())
     return np.stack([numbers, pixels[numbers] * pixel_um**2, sums[numbers]], axis=1)
+
+
+def by_the_library_table(labels, adu, gain, offset, pixel_um):
+    photons, size = (adu - offset) * gain, (pixel_um, pixel_um)
+    level = quantification.estimate_background(photons, labels, voxel_size_um=size, margin_um=4 * pixel_um)
+    found = quantification.measure(labels, photons, voxel_size_um=size, background=level)
+    return found.rename(columns={"intensity_sum": "photons"})
 
 
 def as_three_lists(labels, adu, gain, offset, pixel_um):
@@ -47,7 +60,7 @@ def as_three_lists(labels, adu, gain, offset, pixel_um):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("answer", [by_ndimage, by_bincount, as_three_lists])
+@pytest.mark.parametrize("answer", [by_ndimage, by_bincount, by_the_library_table, as_three_lists])
 def test_other_tables_pass(answer, seed):
     assert calibrated_table.check(answer, rng=seed).status == "passed"
 
@@ -60,10 +73,22 @@ def test_the_image_is_as_from_a_file_and_its_truth_is_known(seed):
     assert len(np.unique(labels)) - 1 < labels.max()  # gaps
     assert 0.25 < np.mean(labels > 0) < 0.5
     photons = (adu - offset) * gain
-    assert 30 <= np.median(photons[labels == 0]) <= 60
+    level = photons[far(labels)].mean()
+    assert 30 <= level <= 60
     for number in np.unique(labels)[1:]:
-        assert 120 < photons[labels == number].mean() - np.median(photons[labels == 0]) < 300
+        inside = ndimage.distance_transform_edt(labels == number) > 3 * BLUR_PX
+        assert 118 < photons[inside].mean() - level < 302
     assert 0.1 < pixel_um < 0.6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_beside_a_nucleus_there_is_light_of_it_and_beyond_the_margin_none(seed):
+    labels, adu, gain, offset, _ = calibrated_table.draw(generator(seed)).arguments
+    photons = (adu - offset) * gain
+    level, error = photons[far(labels)].mean(), photons[far(labels)].std() / far(labels).sum() ** 0.5
+    beyond = far(labels) & ~far(labels, MARGIN_PX + 3)
+    assert photons[(labels == 0) & ~far(labels, 1)].mean() > level + 20
+    assert photons[beyond].mean() == pytest.approx(level, abs=4 * photons[beyond].std() / beyond.sum() ** 0.5 + error)
 
 
 def without_area(*arguments):
