@@ -12,11 +12,16 @@ is a product, :math:`S(f_y, f_x) = S_y(f_y)\,S_x(f_x)`, the two give the whole
 :math:`\rho(\Delta y, \Delta x) = \rho_y(\Delta y)\,\rho_x(\Delta x)`. Noise that correlates along a diagonal only
 is no such product: a single image shows that it has structure, but not which.
 
+Where light is plenty, the finest detail of a scene stands above the noise, and passes for noise that neighbours
+share. But detail lies where the objects are, and a fault of the camera lies everywhere. So a single image is called
+structured only if its darkest quarter, by itself, says so, too; else the answer is that one image cannot tell.
+
 References
 ----------
 C. Broaddus et al., *Removing structured noise with self-supervised blind-spot networks*, ISBI 2020.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +35,8 @@ __all__ = ["NoiseStructure", "detect_structure"]
 
 _SIGNIFICANCE = 5.0
 _TILES = 4
+_DARK_BLOCK = 16
+_FEWEST_DARK_BLOCKS = 8
 _LIMITS = {"frame differences": 0.05, "single image": 0.1}
 
 
@@ -44,7 +51,8 @@ class NoiseStructure:
     standard_error : torch.Tensor
         Its standard error, from the scatter between 16 tiles of the image, same shape.
     verdict : {"white", "structured", "uncertain"}
-        White if no ρ exceeds `limit`, structured if one does by five standard errors, uncertain between.
+        White if no ρ exceeds `limit`, structured if one does by five standard errors, uncertain between. A single
+        image is uncertain, too, where its darkest quarter by itself is not structured.
     limit : float
         Correlation that counts as none: 0.05 from frame differences, 0.1 from a single image, where the
         finest detail of an undersampled scene passes for correlated noise.
@@ -113,38 +121,67 @@ def detect_structure(frames: torch.Tensor, *, max_lag: int = 3) -> NoiseStructur
     source: Literal["frame differences", "single image"]
     if len(stack) > 1:
         source = "frame differences"
-        (rho,) = _correlations([stack.diff(dim=0)], max_lag)
+        (rho,) = _correlations([_tiles(stack.diff(dim=0))], max_lag)
     else:
         source = "single image"
-        filtered = [stack.diff(n=4, dim=-1), stack.diff(n=4, dim=-2)]
-        along_rows, along_columns = _correlations(filtered, max_lag)
-        rho = along_rows[:, :, max_lag, None] * along_columns[:, None, max_lag, :]
-    mean = rho.mean(dim=0)
-    error = rho.std(dim=0) / len(rho) ** 0.5
-    excess = mean.abs() - _LIMITS[source]
-    excess[max_lag, max_lag] = -1
-    verdict: Literal["white", "structured", "uncertain"] = "white"
-    if bool((excess > 0).any()):
-        verdict = "structured" if bool((excess > _SIGNIFICANCE * error).any()) else "uncertain"
+        rho = _product(_tiles(stack.diff(n=4, dim=-1)), _tiles(stack.diff(n=4, dim=-2)), max_lag)
+    verdict = _verdict(rho, _LIMITS[source])
+    if verdict == "structured" and source == "single image" and not _is_dark_part_structured(stack[0], max_lag):
+        verdict = "uncertain"
     return NoiseStructure(
-        autocorrelation=mean.float(),
-        standard_error=error.float(),
+        autocorrelation=rho.mean(dim=0).float(),
+        standard_error=_standard_error(rho).float(),
         verdict=verdict,
         limit=_LIMITS[source],
         source=source,
     )
 
 
+def _verdict(rho: torch.Tensor, limit: float) -> Literal["white", "structured", "uncertain"]:
+    excess = rho.mean(dim=0).abs() - limit
+    excess[rho.shape[-2] // 2, rho.shape[-1] // 2] = -1
+    if bool((excess > _SIGNIFICANCE * _standard_error(rho)).any()):
+        return "structured"
+    return "uncertain" if bool((excess > 0).any()) else "white"
+
+
+def _standard_error(rho: torch.Tensor) -> torch.Tensor:
+    return rho.std(dim=0) / math.sqrt(len(rho))
+
+
+def _is_dark_part_structured(frame: torch.Tensor, max_lag: int) -> bool:
+    """Ask the quarter of small blocks that is darkest: it has the noise, and the least detail."""
+    height, width = (length // _DARK_BLOCK for length in frame.shape)
+    cut = frame[: height * _DARK_BLOCK, : width * _DARK_BLOCK].reshape(height, _DARK_BLOCK, width, _DARK_BLOCK)
+    blocks = cut.permute(0, 2, 1, 3).reshape(-1, 1, _DARK_BLOCK, _DARK_BLOCK)
+    across, down = blocks.diff(n=4, dim=-1), blocks.diff(n=4, dim=-2)
+    vary = torch.nonzero(_vary(across) & _vary(down)).flatten()
+    darkest = vary[blocks[vary].mean(dim=(1, 2, 3)).argsort()[: max(_FEWEST_DARK_BLOCKS, len(vary) // 4)]]
+    if len(darkest) < 2:
+        return False
+    return _verdict(_product(across[darkest], down[darkest], max_lag), _LIMITS["single image"]) == "structured"
+
+
+def _product(across: torch.Tensor, down: torch.Tensor, max_lag: int) -> torch.Tensor:
+    """Return ρ of each tile of one image, from the one filtered along rows and the one filtered along columns."""
+    along_rows, along_columns = _correlations([across, down], max_lag)
+    return along_rows[:, :, max_lag, None] * along_columns[:, None, max_lag, :]
+
+
 def _correlations(noises: Sequence[torch.Tensor], max_lag: int) -> list[torch.Tensor]:
-    """Return ρ (tiles, lags, lags), averaged over T, of those of 4 × 4 tiles of (T, Y, X) that vary in all `noises`."""
-    cut = [_tiles(noise) for noise in noises]
-    vary = torch.stack([(tiles.amax(dim=(-2, -1)) > tiles.amin(dim=(-2, -1))).all(dim=1) for tiles in cut]).all(dim=0)
+    """Return ρ (tiles, lags, lags), averaged over T, of those tiles (tiles, T, y, x) that vary in all `noises`."""
+    vary = torch.stack([_vary(tiles) for tiles in noises]).all(dim=0)
     if int(vary.sum()) < 2:
         raise ValueError(
             "the noise is constant over most of the image, so it has no structure to measure: "
             "pass raw frames that differ, without black borders."
         )
-    return [metrics.autocorrelation(tiles[vary], max_lag=max_lag).mean(dim=1) for tiles in cut]
+    return [metrics.autocorrelation(tiles[vary], max_lag=max_lag).mean(dim=1) for tiles in noises]
+
+
+def _vary(tiles: torch.Tensor) -> torch.Tensor:
+    """Return which of the tiles (tiles, T, y, x) vary in every frame."""
+    return (tiles.amax(dim=(-2, -1)) > tiles.amin(dim=(-2, -1))).all(dim=1)
 
 
 def _tiles(noise: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from course_lib import datasets
+from course_lib import datasets, samples
 from course_lib.noise import Camera, detect_structure
+from course_lib.noise2void import classical
 
 
 def white(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -112,9 +113,33 @@ def test_stated_errors_are_what_repeats_scatter() -> None:
 
 
 def test_tiles_that_are_flat_in_one_direction_only_are_left_out_of_both() -> None:
-    image = torch.randn(96, 96, generator=torch.Generator().manual_seed(0))
-    image[:24, :24] = torch.arange(24.0)[:, None]  # no fourth difference along rows, none down columns
-    image[24:48, :24] = torch.randn(24, 1, generator=torch.Generator().manual_seed(1))  # none along rows alone
+    image = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
+    image[:68, :68] = torch.arange(68.0)[:, None]  # no fourth difference along rows, none down columns
+    image[68:132, :68] = torch.randn(64, 1, generator=torch.Generator().manual_seed(1))  # none along rows alone
     found = detect_structure(image)
     assert found.white
     assert found.autocorrelation.shape == (7, 7)
+
+
+def nuclei(seed: int, photons: float) -> torch.Tensor:
+    """Nuclei at 0.25 µm a pixel, blurred by 0.15 µm, recorded by a camera whose pixels err on their own."""
+    density, _ = samples.nuclei((256, 256), voxel_size_um=(0.25, 0.25), count=20, diameter_um=10, rng=seed)
+    light = classical.gaussian(photons * density / density.max(), sigma=0.6) + 5
+    return Camera(gain_e_per_adu=0.5, read_noise_e=1.6, quantum_efficiency=1.0).capture(light, rng=seed)
+
+
+@pytest.mark.parametrize("photons", [200, 2000, 20_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_fine_detail_in_good_light_is_not_called_structured_noise(seed: int, photons: float) -> None:
+    frame = nuclei(seed, photons)
+    structure = detect_structure(frame)
+    assert structure.verdict == ("white" if photons == 200 else "uncertain")
+    if photons > 200:
+        assert structure.at(1, 0) > 0.3  # the detail is there: it is the darkest quarter that speaks against it
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_camera_does_to_all_pixels_is_structured_beside_fine_detail_too(seed: int) -> None:
+    frame = nuclei(seed, 2000)
+    shared = {"rows": (frame + frame.roll(1, dims=0)) / 2, "both": classical.gaussian(frame, sigma=0.7)}
+    assert {name: detect_structure(one).verdict for name, one in shared.items()} == dict.fromkeys(shared, "structured")
