@@ -257,7 +257,7 @@ FIGURE = LiveFigure(
         "the flow that the network gives. Move the seeds apart until nuclei merge, and together until they break. "
         "From 50 % up the threshold hardly matters to the network, which is sure but for a thin rim. Brightness is "
         "not: it needs some 30 %, and with a little more the count may stay, but the outlines shrink, and the AP at "
-        "an IoU of 0.7 falls first. Then take photons away, down to 3, and see which evidence lasts longer. The noise "
+        "an IoU of 0.7 falls first. Then take photons away, down to 3, and see what each evidence loses. The noise "
         "is added to that of the recorded image."
     ),
     alt=(
