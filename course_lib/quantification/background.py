@@ -19,9 +19,15 @@ tools, from the simplest on:
 None of them clips at 0: the noise of an empty place is as often below its mean as above it, and a clipped image has
 light where there is none.
 
-**Why not the median?** In counts of photons it is a whole number: with a mean of 0.6, the median is 0 or 1. The number
-here is the median of the means of small blocks, which keeps the resistance to objects that were overlooked, has
-fractions, and, from the spread of the blocks, has a standard error that contains slow variations.
+**Why not the median of the pixels?** In counts of photons it is a whole number: with a mean of 0.6, the median is 0 or
+1. Here the free pixels are divided into small blocks of equally many, in crowded fields as well, and the number is the
+mean of the blocks' means. Blocks that are far off their median, where an object was overlooked, do not count.
+
+**The standard error** is that of the mean over the field. It has two sources, and the larger one counts: the spread
+between blocks, and that between nine parts of the field (eight of a stack), which sees slow variations: haze, a slope.
+With haze as wide as such a part it is still too small, by up to a factor of two. Nor is it the error at one place:
+where the background varies, it is off by more at each single object, and one number is not enough. Take
+`background_map` then, which has no error of its own: `measure` counts it as known.
 """
 
 from collections.abc import Sequence
@@ -43,11 +49,15 @@ from course_lib.segmentation._check import (
 
 __all__ = ["Background", "background_map", "estimate_background", "subtract_background"]
 
-BLOCK_SIDES = (16, 8, 4, 2, 1)
+TILE_PX = 16
+PIXELS_OF_A_BLOCK = TILE_PX**2
 FEWEST_BLOCKS = 20
-MEDIAN_OVER_MEAN = 1.2533
-"""Standard error of a median over that of a mean, in normal numbers: the root of π/2."""
+FEWEST_MEANS_WITHIN_SPREAD = 5
+"""Below, blocks have a few counts only: their distribution is skewed and has steps."""
 SPREAD_OVER_MAD = 1.4826
+FARTHEST_IN_SPREADS = 4.0
+PARTS_OF_AN_AXIS = {2: 3, 3: 2}
+"""Into how many parts each axis is divided, by the number of axes."""
 SMOOTHING = 0.25
 """Standard deviation of the smoothing over the radius."""
 LEAST_WEIGHT = 0.01
@@ -62,7 +72,8 @@ class Background:
     level : float
         In the unit of the image; with the camera's offset, where the image has it.
     standard_error : float
-        From the spread between blocks of the image.
+        Of the mean over the field, from the spread between blocks and between parts of the image. Of the background at
+        one place only if it is uniform.
     share : float
         Share of the image that it was taken from.
     """
@@ -79,7 +90,7 @@ def estimate_background(
     voxel_size_um: Sequence[float],
     margin_um: float = 1.0,
 ) -> Background:
-    """Estimate a uniform background from the pixels outside of all objects.
+    """Estimate a background that is uniform, or its mean over the field, from the pixels outside of all objects.
 
     Parameters
     ----------
@@ -112,18 +123,16 @@ def estimate_background(
     0.61 ± 0.01
     """
     values, free = _free_pixels(image, labels, voxel_size_um=voxel_size_um, margin_um=margin_um)
-    for side in BLOCK_SIDES:
-        means = _means_of_blocks(values, free, side)
-        if len(means) >= FEWEST_BLOCKS:
-            break
-    else:
+    number = int(free.sum())
+    if number < FEWEST_BLOCKS:
         raise ValueError(
-            f"{int(free.sum())} pixels lie outside of all objects and their margins, but the background needs at least "
+            f"{number} pixels lie outside of all objects and their margins, but the background needs at least "
             f"{FEWEST_BLOCKS}: lower margin_um, or record an empty field."
         )
-    level = float(np.median(means))
-    spread = SPREAD_OVER_MAD * float(np.median(np.abs(means - level)))
-    return Background(level, MEDIAN_OVER_MEAN * spread / len(means) ** 0.5, float(free.mean()))
+    means, part = _blocks(values, free)
+    kept = _not_far_off(means)
+    level, standard_error = _mean_and_error(means[kept], part[kept])
+    return Background(level, standard_error, float(free.mean()))
 
 
 def background_map(
@@ -153,7 +162,7 @@ def background_map(
     Returns
     -------
     torch.Tensor or numpy.ndarray, as the image
-        Background in each pixel: subtract it, or give it to `measure`.
+        Background in each pixel: subtract it, or give it to `measure`, whose standard errors take it as known.
 
     Raises
     ------
@@ -253,13 +262,59 @@ def _free_pixels(
     return values, ndimage.distance_transform_edt(objects == 0, sampling=sizes) > margin_um
 
 
-def _means_of_blocks(values: Array, free: Mask, side: int) -> Array:
-    """Return the means of square blocks, of those that are free by half at least."""
-    y, x = (np.arange(length) // side for length in values.shape[-2:])
-    blocks_in_row, blocks_in_plane = int(x[-1]) + 1, (int(y[-1]) + 1) * (int(x[-1]) + 1)
-    plane = np.arange(values[..., 0, 0].size).reshape(values.shape[:-2])
-    block = plane[..., None, None] * blocks_in_plane + y[:, None] * blocks_in_row + x
-    number = np.bincount(block[free])
-    sums = np.bincount(block[free], values[free])
-    enough = number >= max(1, side**2 / 2)
-    return np.asarray(sums[enough] / number[enough])
+def _blocks(values: Array, free: Mask) -> tuple[Array, Array]:
+    """Return the means of compact blocks of equally many free pixels, and the part of the field that each lies in.
+
+    Blocks grow until their means are not coarse, as those of very few counts are.
+    """
+    pixels, part = _in_order_of_place(values, free)
+    size = max(1, min(PIXELS_OF_A_BLOCK, len(pixels) // FEWEST_BLOCKS))
+    while True:
+        edges = np.arange(len(pixels) // size + 1) * len(pixels) // (len(pixels) // size)
+        means = np.add.reduceat(pixels, edges[:-1]) / np.diff(edges)
+        if len(pixels) // (2 * size) < FEWEST_BLOCKS or not _coarse(means):
+            return means, part[(edges[:-1] + edges[1:]) // 2]
+        size *= 2
+
+
+def _in_order_of_place(values: Array, free: Mask) -> tuple[Array, Array]:
+    """Return the free pixels and their part of the field, sorted by part, and within it by small square tiles."""
+    part = tile = np.zeros((1,) * values.ndim, np.int64)
+    for axis, length in enumerate(values.shape):
+        along = np.arange(length).reshape([-1 if other == axis else 1 for other in range(values.ndim)])
+        parts, side = PARTS_OF_AN_AXIS[values.ndim], TILE_PX if axis >= values.ndim - 2 else 1
+        part = part * parts + along * parts // length
+        tile = tile * (length // side + 1) + along // side
+    order = np.argsort((part * (int(tile.max()) + 1) + tile)[free], kind="stable")
+    return values[free][order].astype(float), part[free][order]
+
+
+def _coarse(means: Array) -> bool:
+    middle, spread = _middle_and_spread(means)
+    near = means[np.abs(means - middle) <= spread]
+    return len(np.unique(near.astype(np.float32))) < FEWEST_MEANS_WITHIN_SPREAD
+
+
+def _middle_and_spread(means: Array) -> tuple[float, float]:
+    middle = float(np.median(means))
+    return middle, SPREAD_OVER_MAD * float(np.median(np.abs(means - middle)))
+
+
+def _not_far_off(means: Array) -> Mask:
+    """Return which means are near their median, by the spread, or where most are equal by the smallest step."""
+    middle, spread = _middle_and_spread(means)
+    if spread == 0:
+        spread = float(np.diff(np.unique(means)).min(initial=np.inf))
+    return np.asarray(np.abs(means - middle) <= FARTHEST_IN_SPREADS * spread)
+
+
+def _mean_and_error(means: Array, part: Array) -> tuple[float, float]:
+    """Return the mean, and its error from the variance of blocks or the one between parts of the field."""
+    level, variance = float(means.mean()), float(means.var(ddof=1))
+    number = np.bincount(part)
+    there = number > 0
+    of_parts = np.bincount(part, means)[there] / number[there]
+    if len(of_parts) > 1:
+        between = float((number[there] * (of_parts - level) ** 2).sum()) / (len(of_parts) - 1)
+        variance = max(variance, between)
+    return level, (variance / len(means)) ** 0.5

@@ -35,6 +35,39 @@ def test_the_level_is_right_in_the_mean_and_its_error_is_its_spread(photons: flo
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(spread, rel=0.35)
 
 
+@pytest.mark.parametrize("photons", [0.01, 0.6, 0.7, 3.6, 3.7])
+def test_it_has_no_steps_between_crowded_objects(photons: float) -> None:
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:128, :128] % 8
+    labels = ((y < 7) & (x < 7)).astype(int)  # gaps of one pixel
+    found = [
+        quantification.estimate_background(rng.poisson(photons, labels.shape), labels, voxel_size_um=ONE, margin_um=0)
+        for _ in range(100)
+    ]
+    levels, errors = (np.array([getattr(one, name) for one in found]) for name in ("level", "standard_error"))
+    assert abs(levels.mean() - photons) < 3 * levels.std(ddof=1) / 10
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(levels.std(ddof=1), rel=0.35)
+
+
+def test_its_error_sees_haze_and_slopes() -> None:
+    rng, side = np.random.default_rng(2), 256
+    off, errors = [], []
+    for _ in range(40):
+        haze = ndimage.gaussian_filter(rng.normal(size=(side + 128, side + 128)), 20, mode="wrap")[:side, :side]
+        image = rng.poisson(10 + haze * 2 * math.sqrt(math.pi) * 20)  # haze of standard deviation 1
+        found = quantification.estimate_background(image, np.zeros(image.shape, int), voxel_size_um=ONE)
+        off.append((found.level - 10) / found.standard_error)
+        errors.append(found.standard_error)
+    assert np.sqrt(np.mean(np.square(off))) < 2  # an error from blocks as if independent: above 5
+    assert np.median(errors) > 5 * math.sqrt(10) / side
+    for axis in (0, 1):
+        slope = np.moveaxis(rng.poisson(np.tile(np.linspace(5.0, 15, side), (side, 1))), 1, axis)
+        found = quantification.estimate_background(slope, np.zeros(slope.shape, int), voxel_size_um=ONE)
+        assert found.standard_error == pytest.approx(
+            10 / 3 / math.sqrt(8 * 1.5), rel=0.03
+        )  # of nine parts of the field
+
+
 @settings(max_examples=40)
 @given(gain=st.floats(0.1, 10), offset=st.floats(-50, 50), seed=st.integers(0, 99))
 def test_it_follows_gain_and_offset_and_knows_nothing_of_objects(gain: float, offset: float, seed: int) -> None:
@@ -60,6 +93,15 @@ def test_the_margin_leaves_out_the_glow_in_um() -> None:
     distance = ndimage.distance_transform_edt(labels == 0, sampling=(0.5, 0.25))
     found = quantification.estimate_background(10 + glow, labels, voxel_size_um=(0.5, 0.25), margin_um=1.5)
     assert found.share == pytest.approx((distance > 1.5).mean())
+
+
+def test_of_a_background_that_is_equal_everywhere_but_in_an_object() -> None:
+    image = np.zeros((160, 160))
+    image[:40, :40] = np.arange(1600).reshape(40, 40) % 7
+    found = quantification.estimate_background(image, np.zeros(image.shape, int), voxel_size_um=ONE)
+    assert 0 <= found.level < image.mean() / 5
+    still = quantification.estimate_background(0 * image + 3, np.zeros(image.shape, int), voxel_size_um=ONE)
+    assert (still.level, still.standard_error) == (3, 0)
 
 
 def test_a_few_overlooked_objects_do_not_count() -> None:
