@@ -153,7 +153,8 @@ def _kind(
 ) -> Noise:
     if structure is not None and structure.verdict == "structured":
         return "structured"
-    if values.grey_step > 1 or values.are_labels:
+    stretched = values.grey_step > 1 and (counts_photons or not values.are_multiples)
+    if stretched or values.are_labels:
         return "unknown"
     if counts_photons and values.are_whole:
         return "photons"
@@ -205,10 +206,17 @@ def _flags_of_values(seen: ChannelInspection, *, bits: int | None) -> list[Flag]
             f"just above: negative noise was clipped, and dark regions are too bright. Record with an offset."
         )
         flags.append(Flag(name="clipped", severity="care", text=text))
-    if values.grey_step > 1:
+    if values.are_multiples:
         text = (
-            f"Of {values.grey_step:.3g} grey levels only one is used: the contrast was stretched after the recording. "
-            f"Photons cannot be counted from such values; take the raw file."
+            f"All grey levels lie {values.grey_step:g} apart: the values were multiplied by {values.grey_step:g}, as "
+            f"some cameras do that write 12 bits into 16. Nothing is lost, if the offset was multiplied, too: a gain "
+            f"that is given per level of the camera is to be divided by {values.grey_step:g}."
+        )
+        flags.append(Flag(name="multiplied", severity="care", text=text))
+    elif values.grey_step > 1:
+        text = (
+            f"Of {values.grey_step:.3g} grey levels only one is used, and the gaps differ: the contrast was stretched "
+            f"after the recording. Photons cannot be counted from such values; take the raw file."
         )
         flags.append(Flag(name="rescaled", severity="stop", text=text))
     if bits == 8 and seen.noise == "unknown":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 __all__ = ["Values", "look_at_values", "pile_share"]
@@ -38,8 +39,13 @@ class Values:
     are_whole : bool
         Whether all values are whole numbers of at least 0.
     grey_step : float
-        Mean distance of the grey levels used in the middle of the histogram: 1, or more after the contrast was
-        stretched; 1 also where the values are not whole or too few.
+        Distance of the grey levels that are used. 1 for raw values, and where values are not whole or too few. More
+        after a multiplication: the whole factor where `are_multiples`, else the mean distance in the middle of the
+        histogram.
+    are_multiples : bool
+        Whether levels are left out, and all distances are multiples of one whole number: as of a camera of 12 bits that
+        writes them into the upper part of 16. Values that were multiplied by another factor and rounded have gaps of
+        different widths.
     are_labels : bool
         Whether the values are whole and the same in whole areas, as those of a mask or of labels.
     """
@@ -53,6 +59,7 @@ class Values:
     not_finite: int
     are_whole: bool
     grey_step: float
+    are_multiples: bool
     are_labels: bool
 
 
@@ -83,7 +90,7 @@ def look_at_values(values: torch.Tensor) -> Values:
         )
     whole = bool(((finite == finite.round()) & (finite >= 0)).all())
     lowest, highest = float(finite.min()), float(finite.max())
-    step = _grey_step(finite) if whole else 1.0
+    step, multiples = _grey_step(finite) if whole else (1.0, False)
     return Values(
         minimum=lowest,
         maximum=highest,
@@ -94,6 +101,7 @@ def look_at_values(values: torch.Tensor) -> Values:
         not_finite=values.numel() - finite.numel(),
         are_whole=whole,
         grey_step=step,
+        are_multiples=multiples,
         are_labels=whole and finite.numel() == values.numel() and _are_flat(values),
     )
 
@@ -129,16 +137,19 @@ def pile_share(values: torch.Tensor, extreme: float, *, grey_step: float = 1.0) 
     return share if values.numel() > at > max(10, CLEARLY * beside) and share > SMALLEST_PILE else 0.0
 
 
-def _grey_step(values: torch.Tensor) -> float:
-    """Return the mean distance of the grey levels that the middle 80 % of the pixels use."""
+def _grey_step(values: torch.Tensor) -> tuple[float, bool]:
+    """Return the distance of the grey levels that the middle 80 % of the pixels use, and whether all are multiples."""
     some = values.flatten()
     some = some[:: max(1, some.numel() // 2**20)].sort().values
     steps = some[some.numel() // 10 : max(some.numel() * 9 // 10, 1)].diff()
     steps = steps[steps > 0]
     if len(steps) < FEWEST_STEPS or some.numel() < PIXELS_A_LEVEL * len(steps):
-        return 1.0
+        return 1.0, False
     step = float(steps.mean())
-    return step if step > SMALLEST_STEP else 1.0
+    if step <= SMALLEST_STEP:
+        return 1.0, False
+    common = int(np.gcd.reduce(some.double().diff().numpy().astype(np.int64)))
+    return (float(common), True) if common > 1 else (step, False)
 
 
 def _are_flat(values: torch.Tensor) -> bool:

@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib import datasets, optics
+from course_lib import datasets, optics, samples
 from course_lib.images import Image
 from course_lib.inspection import Inspection, check_sampling, inspect, look_at_values, pile_share
 from course_lib.noise import Camera
+from course_lib.noise2void import classical
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -100,10 +101,45 @@ def test_a_stretched_contrast_leaves_gaps_and_a_raw_one_none(mean: float, factor
         assert step == pytest.approx(factor, rel=0.3)
 
 
+@pytest.mark.parametrize("factor", [3, 16])
+def test_a_whole_factor_changes_the_gain_and_nothing_else(factor: int) -> None:
+    camera = Camera(gain_e_per_adu=0.5, offset_adu=100.0, read_noise_e=1.6, quantum_efficiency=1.0)
+    raw = camera.capture(scene(256, photons=400.0), rng=0).numpy().astype(np.uint16)
+    plain, multiplied = seen(raw), seen((factor * raw).astype(np.uint16))
+    assert multiplied.flag_names == {"multiplied"}
+    assert multiplied.flags[0].severity == "care"
+    assert f"All grey levels lie {factor} apart" in multiplied.flags[0].text
+    (channel,), (expected,) = multiplied.channels, plain.channels
+    assert (channel.values.grey_step, channel.values.are_multiples, channel.noise) == (factor, True, "camera")
+    assert channel.calibration is not None
+    assert expected.calibration is not None
+    assert factor * channel.calibration.gain_e_per_adu == pytest.approx(expected.calibration.gain_e_per_adu, rel=0.01)
+    assert channel.signal == pytest.approx(expected.signal, rel=0.02)
+    assert method(multiplied) == "photon splitting"
+    assert channel.camera_flags.startswith(f" --gain-e-per-adu {channel.calibration.gain_e_per_adu:.3g}")
+
+
+@pytest.mark.parametrize("factor", [1.7, 15.9, 47.4])
+def test_a_factor_that_is_not_whole_stops(factor: float) -> None:
+    found = seen(np.round(factor * counts(scene(256, photons=400.0))).astype(np.uint16))
+    assert "rescaled" in found.flag_names
+    assert next(flag for flag in found.flags if flag.name == "rescaled").severity == "stop"
+    assert not found.channels[0].values.are_multiples
+    assert found.channels[0].noise == "unknown"
+
+
+def test_a_12_bit_camera_that_is_shifted_and_saturates_is_seen_to() -> None:
+    raw = 16 * np.minimum(counts(scene(256, photons=2500.0)), 4095)
+    found = seen(raw.astype(np.uint16))
+    assert found.flag_names >= {"multiplied", "saturated"}
+    assert found.channels[0].values.saturated_share == pytest.approx(float((raw == 65520).mean()))
+
+
 def test_the_stretched_data_set_is_recognized() -> None:
     found = inspect(datasets.load("cells3d_nuclei"))
     assert "rescaled" in found.flag_names
     assert found.channels[0].values.grey_step == pytest.approx(47.4, abs=0.5)
+    assert not found.channels[0].values.are_multiples
     assert found.channels[0].noise == "unknown"
     assert method(found) == "blind spots"
 
@@ -128,6 +164,20 @@ def test_structured_noise_asks_for_structured_blind_spots() -> None:
     assert "structured noise" in found.flag_names
     assert found.flags[0].severity == "stop"
     assert method(found) == "structured blind spots"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nuclei_in_good_light_keep_their_gain(seed: int) -> None:
+    camera = Camera(gain_e_per_adu=0.5, offset_adu=100.0, read_noise_e=1.6, quantum_efficiency=1.0)
+    density, _ = samples.nuclei((256, 256), voxel_size_um=(0.25, 0.25), count=20, diameter_um=10, rng=seed)
+    light = classical.gaussian(2000 * density / density.max(), sigma=0.6) + 5
+    found = seen(camera.capture(light, rng=seed).numpy())
+    assert found.flag_names == {"noise uncertain"}
+    assert found.flags[0].severity == "care"
+    (channel,) = found.channels
+    assert channel.noise == "camera"
+    assert channel.calibration is not None
+    assert channel.calibration.gain_e_per_adu == pytest.approx(0.5, rel=0.2)
 
 
 def test_a_moving_scene_is_no_structured_noise() -> None:
