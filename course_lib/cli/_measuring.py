@@ -15,6 +15,7 @@ from course_lib.cli.denoise import CAMERA
 from course_lib.images import Image
 from course_lib.noise import Camera
 from course_lib.quantification._plan import EVERYTHING_BUT_TEXTURE, Feature
+from course_lib.quantification._provenance import background_of_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,10 +156,16 @@ def check_table_target(path: Path, *, overwrite: bool) -> None:
 
 
 def table_of(
-    labels: Array, channels: Channels, *, voxel_size_um: tuple[float, ...], given: Mapping[str, Any]
+    labels: Array,
+    channels: Channels,
+    *,
+    everything: Array,
+    voxel_size_um: tuple[float, ...],
+    given: Mapping[str, Any],
 ) -> "pd.DataFrame":
     """Measure labels (T, [Z,] Y, X) in all channels: a row for each object of each frame.
 
+    `everything` has the objects that were dropped as well: they hold light, so that they are no background.
     Frames are numbered in a column `frame` where there are several.
     """
     import pandas as pd
@@ -176,7 +183,7 @@ def table_of(
             frame,
             here or None,
             voxel_size_um=voxel_size_um,
-            background=_levels(frame, here, voxel_size_um, given),
+            background=_levels(everything[number], here, voxel_size_um, given),
             camera=channels.camera,
             unit="photons" if channels.unit in ("photons", "electrons") else "grey",
             features=given["features"],
@@ -186,7 +193,8 @@ def table_of(
             table.insert(0, "frame", number)
         tables.append(table)
     whole = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-    whole.attrs["provenance"] = dict(tables[0].attrs["provenance"]) | provenance.record()
+    records = [table.attrs["provenance"] for table in tables]
+    whole.attrs["provenance"] = records[0] | {"background": background_of_frames(records)} | provenance.record()
     return whole
 
 

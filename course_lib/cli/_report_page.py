@@ -50,6 +50,8 @@ class Report:
     objects : list of str
         What was found, in lines.
     table : pandas.DataFrame
+    dropped_by : sequence of str
+        Flags that dropped objects; none if the table has all that were found.
     files : list of str
         What was written.
     settings : mapping from str to str
@@ -67,6 +69,7 @@ class Report:
     pixel_size_um: tuple[float, float]
     objects: Sequence[str]
     table: "pd.DataFrame"
+    dropped_by: Sequence[str]
     files: Sequence[str]
     settings: Mapping[str, str]
     command: str
@@ -89,7 +92,7 @@ def report_page(report: Report) -> str:
         parts += ["<h2>The restoration, for segmenting only</h2>", *section_parts(report.section, report.pixel_size_um)]
     parts += [
         "<h2>The numbers</h2>",
-        "<p>Measured on the raw image. All objects of the table count, also those that the border cuts.</p>",
+        f"<p>Measured on the raw image. {_counted(report.dropped_by)}</p>",
         _summary(report.table),
         *_histograms(report),
         *_first_rows(report.table),
@@ -108,6 +111,14 @@ def report_page(report: Report) -> str:
         ),
     ]
     return page(f"{report.title}: report", "\n".join(parts))
+
+
+def _counted(dropped_by: Sequence[str]) -> str:
+    """Say which objects are in the table."""
+    if not dropped_by:
+        return "All objects of the table count, also those that the border cuts."
+    border = "" if "--without-border" in dropped_by else " Those that the border cuts are in the table."
+    return f"Objects were dropped by {', '.join(dropped_by)}; none of them is taken for background.{border}"
 
 
 def _flags(inspection: Inspection) -> list[str]:

@@ -26,7 +26,7 @@ from course_lib.cli._page import write_page
 from course_lib.cli._report_page import Report, report_page
 from course_lib.cli.denoise import check_camera, check_effort, restored
 from course_lib.cli.inspect import add_sampling, microscope_of
-from course_lib.cli.segment import add_limits, add_way, check_limits, segmented, summary, write_labels
+from course_lib.cli.segment import add_limits, add_way, check_limits, dropping, segmented, summary, write_labels
 from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
 from course_lib.noise2void import METHODS
@@ -100,27 +100,28 @@ def _report(arguments: argparse.Namespace) -> None:
         )
         channel = _channel(image, given, path)
         section, channel = _restored(channel, given, device)
-        labels, way = segmented(channel, {**given, "method": given["threshold"]})
+        found = segmented(channel, {**given, "method": given["threshold"]})
         channels = channels_of(image, given)
-        table = table_of(labels, channels, voxel_size_um=sizes, given=given)
-    told = [*summary(labels, channel), *way.told]
+        table = table_of(found.kept, channels, everything=found.everything, voxel_size_um=sizes, given=given)
+    told = [*summary(found.kept, channel), *found.way.told]
     report = Report(
         title=path.name,
         inspection=seen,
         section=section,
-        labels=labels,
+        labels=found.kept,
         segmented=to_axes(channel.data, axes=channel.axes, wanted="TZYX" if "Z" in channel.axes else "TYX"),
         channels=channels,
         pixel_size_um=(sizes[-2], sizes[-1]),
         objects=told,
         table=table,
+        dropped_by=dropping(given),
         files=[f"table: {targets['table'].name}", f"labels: {targets['labels'].name}"],
         settings=_settings(given),
         command=provenance.record().get("command", "course report"),
         facts=_facts(device, time.monotonic() - begun),
     )
     with _all_or_none(targets) as beside:
-        write_labels(beside["labels"], labels, channel)
+        write_labels(beside["labels"], found.kept, channel)
         write_table(beside["table"], table)
         write_page(beside["page"], report_page(report))
     print(f"{output}: {seen.title}", *map(str, seen.flags), *told, *report.files, sep="\n  ")

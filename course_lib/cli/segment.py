@@ -20,7 +20,20 @@ from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
 from course_lib.networks import Model, pretrained
 
-__all__ = ["LIMITS", "Way", "add", "add_limits", "add_way", "check_limits", "segmented", "summary", "write_labels"]
+__all__ = [
+    "LIMITS",
+    "Segmented",
+    "Way",
+    "add",
+    "add_limits",
+    "add_way",
+    "check_limits",
+    "dropping",
+    "kept",
+    "segmented",
+    "summary",
+    "write_labels",
+]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 RESULT = "_labels.ome.tif"
@@ -38,6 +51,15 @@ class Way:
 
     find: Callable[[np.ndarray[Any, Any]], Labels]
     told: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmented:
+    """The objects (T, [Z,] Y, X) that are kept, all that were found, with their light, and how they were found."""
+
+    kept: Labels
+    everything: Labels
+    way: Way
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -106,30 +128,32 @@ def _segment(arguments: argparse.Namespace) -> None:
     image = _image(path, given)
     check_limits(given, stack="Z" in image.axes)
     with told_at_once(given):
-        labels, way = segmented(image, given)
-    result = write_labels(output, labels, image)
-    print(f"{output}: {result}", *summary(labels, image), *way.told, sep="\n  ")
+        found = segmented(image, given)
+    result = write_labels(output, found.kept, image)
+    print(f"{output}: {result}", *summary(found.kept, image), *found.way.told, sep="\n  ")
 
 
-def segmented(image: Image, given: Mapping[str, Any]) -> tuple[Labels, Way]:
-    """Find the objects of each frame of an image without channels: labels (T, [Z,] Y, X), and how they were found."""
+def segmented(image: Image, given: Mapping[str, Any]) -> Segmented:
+    """Find the objects of each frame of an image without channels."""
     frames = to_axes(image.data, axes=image.axes, wanted="TZYX" if "Z" in image.axes else "TYX")
     way = _way(given, image)
-    labels = np.zeros(frames.shape, np.int32)
+    everything = np.zeros(frames.shape, np.int32)
+    labels = np.zeros_like(everything) if dropping(given) else everything
     blank = []
     for number, frame in enumerate(tqdm(frames, desc="segmenting", unit="frame", disable=len(frames) == 1 or None)):
         if len(frames) > 1 and frame.min() == frame.max():
             blank.append(number)
             continue
         try:
-            labels[number] = _filtered(way.find(np.ascontiguousarray(frame)), image, given)
+            everything[number] = way.find(np.ascontiguousarray(frame))
+            labels[number] = segmentation.relabelled(kept(everything[number], image, given))
         except (ValueError, TypeError) as error:
             if len(frames) == 1:
                 raise
             raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
     if blank:
         tell(f"frames of one value, which hold no objects: {', '.join(map(str, blank))}, counted from 0.")
-    return labels, way
+    return Segmented(kept=labels, everything=everything, way=way)
 
 
 def write_labels(path: Path, labels: Labels, image: Image) -> Image:
@@ -220,8 +244,14 @@ def _model(name: str) -> Model:
     raise ValueError(f"there is no file {name}, and no network of the course of that name: {', '.join(known)}.")
 
 
-def _filtered(labels: Labels, image: Image, given: Mapping[str, Any]) -> Labels:
-    """Drop objects by size and at the border, and number the others from 1 on."""
+def dropping(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the flags that drop objects, of those that were given."""
+    border = ("--without-border",) if given["without_border"] else ()
+    return (*(flag(name) for name in LIMITS if given[name] is not None), *border)
+
+
+def kept(labels: Labels, image: Image, given: Mapping[str, Any]) -> Labels:
+    """Drop objects of one frame by size and at the border; the others keep their numbers."""
     what = "volume_um3" if labels.ndim == 3 else "area_um2"
     lowest, highest = given[f"min_{what}"], given[f"max_{what}"]
     if lowest is not None or highest is not None:
@@ -229,7 +259,7 @@ def _filtered(labels: Labels, image: Image, given: Mapping[str, Any]) -> Labels:
         labels = segmentation.of_size(labels, voxel_size_um=image.known_voxel_size_um, **{what: limits})
     if given["without_border"]:
         labels = segmentation.without_border(labels)
-    return segmentation.relabelled(labels)
+    return labels
 
 
 def summary(labels: Labels, image: Image) -> tuple[str, ...]:

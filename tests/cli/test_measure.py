@@ -118,6 +118,43 @@ def test_each_frame_of_a_film_is_measured(folder: Path) -> None:
     assert table["ID"].tolist() == [3, 8, 9, 3, 8]
 
 
+def test_objects_that_are_dropped_keep_others_numbers_and_are_no_background(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("labels.tif", "--intensity", "raw.tif", "-o", "all.csv") == 0
+    assert run("labels.tif", "--intensity", "raw.tif", "-o", "few.csv", "--without-border", "--min-area-um2", "40") == 0
+    whole, few = quantification.read_table("all.csv"), quantification.read_table("few.csv")
+    assert list(whole["ID"]) == [3, 8, 9]
+    assert list(few["ID"]) == [8]
+    assert float(few["photons_sum"].iloc[0]) == float(whole["photons_sum"].iloc[1])
+    assert few.attrs["provenance"]["background"] == whole.attrs["provenance"]["background"]
+    assert run("film_labels.tif", "--intensity", "film.tif", "--without-border") == 0
+    assert list(quantification.read_table("film_labels_objects.csv")["ID"]) == [3, 8, 3, 8]
+    assert "pass for background" not in capsys.readouterr().err
+    assert run("labels.tif", "--min-volume-um3", "2", "--overwrite") == 2
+    assert "--min-volume-um3 is not for an image: give --min-area-um2" in capsys.readouterr().err
+
+
+def test_labels_of_which_objects_were_dropped_before_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("segment", "raw.tif", "--method", "otsu")
+    assert main([*words, "-o", "whole.tif"]) == 0
+    assert main([*words, "-o", "cut.tif", "--without-b", "--min-area-um2=20"]) == 0
+    said = (
+        "cut.tif was written with --min-area-um2, --without-border: the objects that were dropped pass for background"
+    )
+    capsys.readouterr()
+    for labels, more, told in (
+        ("whole.tif", (), False),
+        ("cut.tif", (), True),
+        ("cut.tif", ("--background", "5"), False),
+        ("cut.tif", ("--background", "none"), False),
+    ):
+        assert run(labels, "--intensity", "raw.tif", "--overwrite", *more) == 0
+        assert (said in capsys.readouterr().err) == told
+    assert run("cut.tif", "--overwrite") == 0
+    assert "dropped" not in capsys.readouterr().err
+
+
 def test_shapes_alone_in_3d_and_an_empty_image(folder: Path) -> None:
     assert run("stack_labels.tif", "-o", "stack.csv", "--features", "geometry") == 0
     stack = quantification.read_table("stack.csv")

@@ -139,6 +139,35 @@ def test_a_real_image_raises_its_flags(folder: Path, capsys: pytest.CaptureFixtu
     assert not table["touches_border"].any()
 
 
+def disks(*, side: int = 160, level: float = 5.0) -> np.ndarray:
+    """Return counts of 40 photons in small and large round cells, some at the border, on a background."""
+    row, column = np.mgrid[:side, :side]
+    places = [(30, 30, 6), (30, 120, 16), (85, 75, 18), (125, 20, 6), (130, 130, 7), (75, 156, 12), (158, 70, 11)]
+    cells = np.any([np.hypot(row - y, column - x) < radius for y, x, radius in places], axis=0)
+    return np.random.default_rng(0).poisson(np.where(cells, 40, level)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    "drop", [("--max-area-um2", "120"), ("--min-area-um2", "300"), ("--without-border",), ("--max-area-um2", "1")]
+)
+def test_objects_that_are_dropped_are_no_background(folder: Path, drop: tuple[str, ...]) -> None:
+    sizes = (0.5, 0.5)
+    images.write("disks.tif", Image(disks(), axes="YX", voxel_size_um=sizes, unit="photons"))
+    assert run("disks.tif", "--diameter-um", "10") == 0
+    assert run("disks.tif", "--diameter-um", "10", *drop, "-o", "dropped.html") == 0
+    whole, fewer = (quantification.read_table(f"{name}.csv") for name in ("disks_report", "dropped"))
+    assert len(fewer) < len(whole)
+    background = [table.attrs["provenance"]["background"] for table in (whole, fewer)]
+    assert background[0] == background[1]
+    merged = whole.merge(fewer, on=["y_um", "x_um"])
+    assert len(merged) == len(fewer)
+    assert np.array_equal(merged["photons_sum_x"], merged["photons_sum_y"])
+    page = Page("dropped.html")
+    assert f"Objects were dropped by {drop[0]}; none of them is taken for background." in page.text
+    assert ("the border cuts" in page.text) == (drop[0] != "--without-border")
+    assert "All objects of the table count, also those that the border cuts." in Page("disks_report.html").text
+
+
 def test_films_and_images_without_objects(folder: Path) -> None:
     assert run("film.tif", "--diameter-um", "8") == 0
     assert set(quantification.read_table("film_report.csv")["frame"]) == {0, 1}
