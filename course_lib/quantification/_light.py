@@ -12,6 +12,8 @@ it is squared. A background that is estimated once for all pixels has one error 
 number :math:`n`, not with its root:
 
 .. math:: \sigma^2_\text{sum} = \sum_i \mathrm{Var}(N_i) + (n\,\sigma_b)^2 .
+
+A background that is a plain number or an image counts as known: :math:`\sigma_b = 0`.
 """
 
 import dataclasses
@@ -105,11 +107,14 @@ class ThroughCamera:
     """
 
     def __init__(self, image: Array, background: BackgroundLevel, *, camera: Camera, exposure_ms: float) -> None:
-        adu = torch.from_numpy(image.astype(np.float64))
+        adu, finite = _finite(image)
         photons = camera.to_photons(adu, exposure_ms=exposure_ms)
         if background is not None:
             level = background if isinstance(background, np.ndarray) else np.full(image.shape, _level(background))
-            photons -= camera.to_photons(torch.from_numpy(level.astype(np.float64)), exposure_ms=exposure_ms)
+            level_adu, level_finite = _finite(level)
+            photons -= camera.to_photons(level_adu, exposure_ms=exposure_ms)
+            finite &= level_finite
+        photons[~finite] = torch.nan
         response = torch.as_tensor(camera.quantum_efficiency * camera.pixel_response)
         read_e = torch.as_tensor(camera.read_noise_e / camera.em_gain)
         self._photons = photons
@@ -137,6 +142,13 @@ def _level(background: float | Background | None) -> float:
 
 def _standard_error(background: BackgroundLevel) -> float:
     return background.standard_error if isinstance(background, Background) else 0.0
+
+
+def _finite(image: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return an image with 0 for what is not finite, which a camera refuses, and where it is finite."""
+    values = torch.from_numpy(image.astype(np.float64))
+    finite = values.isfinite()
+    return torch.where(finite, values, 0.0), finite
 
 
 def _squares_of_rows(objects: Objects, values: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """How a table of features was made, and the units of its columns, for its ``attrs`` and for files."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from course_lib.noise import Camera
 from course_lib.quantification._plan import Plan
 from course_lib.quantification.background import Background
 
-__all__ = ["provenance", "units"]
+__all__ = ["background_of_frames", "provenance", "units"]
 
 ENDINGS = {"_um": "µm", "_um2": "µm²", "_um3": "µm³", "_rad": "rad", "_px": "px", "_bits": "bit", "_s": "s"}
 
@@ -62,7 +62,22 @@ def provenance(
 def _background(level: Any) -> Any:
     if isinstance(level, Background):
         return dataclasses.asdict(level)
-    return level if level is None or isinstance(level, float) else "an image"
+    return level if level is None or isinstance(level, float) else "an image, taken as known without error"
+
+
+def background_of_frames(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the backgrounds that tables of single frames name: of each channel one, or a list where frames differ.
+
+    Examples
+    --------
+    >>> background_of_frames([{"background": {"dna": 3.0, "actin": 1.0}}, {"background": {"dna": 2.5, "actin": 1.0}}])
+    {'dna': [3.0, 2.5], 'actin': 1.0}
+    """
+    found = {}
+    for name, first in records[0]["background"].items():
+        levels = [record["background"][name] for record in records]
+        found[name] = first if all(level == first for level in levels) else levels
+    return found
 
 
 def _camera(camera: Camera) -> dict[str, Any]:

@@ -116,13 +116,15 @@ def measure_bleed_through(
     dye : str
         The channel to which the dye belongs.
     mask : torch.Tensor or numpy.ndarray of bool, same shape
-        Where the dye is.
+        What counts: the whole field, or where the dye is, if that is known from another channel or another frame. It
+        must not be drawn by a threshold on these noisy pixels of the dye: that chooses those whose noise is bright, and
+        only in this channel. At 2 photons a pixel, such a mask finds half of the bleed-through.
 
     Returns
     -------
     dict from str to float
         Light in each channel over that in the dye's own: the ratio of sums, which noise does not bias as it does a
-        fitted slope.
+        fitted slope, where the mask is independent of it.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def measure_bleed_through(
     if where.dtype != np.bool_ or where.shape != stack.shape[1:]:
         raise ValueError(
             f"mask has shape {where.shape} and dtype {where.dtype}, but must be bool of shape {stack.shape[1:]}: "
-            f"labels > 0 makes one."
+            f"numpy.ones({stack.shape[1:]}, bool) takes the whole field."
         )
     sums = dict(zip(channels, stack[:, where].sum(axis=1).tolist(), strict=True))
     if not sums[dye] > 0:

@@ -253,8 +253,8 @@ def validate_classifier(
     Raises
     ------
     ValueError
-        If a column is not there or misses values, there are fewer than 2 replicates, or the replicates of a training
-        have fewer than 2 types.
+        If a column is not there or misses values, there are fewer than 2 replicates, the replicates of a training have
+        fewer than 2 types, or the classifier names a type that no object has.
     TypeError
         If the table is no DataFrame, or a column of features holds no numbers.
     """
@@ -278,6 +278,11 @@ def validate_classifier(
         trained = copy.deepcopy(classifier)
         trained.fit(features[~test], types[~test].astype(str))
         for true, called in zip(types[test], _predicted(trained, features[test]), strict=True):
+            if called not in names:
+                raise ValueError(
+                    f"the classifier calls an object {called!r}, but the types in column {truth!r} are "
+                    f"{', '.join(map(repr, names))}: use the same names in both."
+                )
             counts[names.index(str(true)), names.index(called)] += 1
     return ClassifierValidation(names, replicates, confusion)
 

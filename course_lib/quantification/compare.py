@@ -20,10 +20,15 @@ with its interval. The p value only says whether 0 lies in that. The effect in u
           J(\nu) = \frac{\Gamma(\nu/2)}{\sqrt{\nu/2}\;\Gamma((\nu - 1)/2)} ,
 
 with the pooled spread :math:`s` of the replicates, :math:`\nu` its degrees of freedom, and :math:`J` against the bias
-of few replicates.
+of few replicates. In pairs :math:`s` is also the spread between replicates within a condition, not that of the
+differences [4]_, which is smaller: so g means the same in both designs, and only the interval gains from the pairs. As
+the two conditions of a pair vary together, with the covariance :math:`c`, there are fewer degrees of freedom,
+:math:`\nu = (n - 1)\,(s_1^2 + s_2^2)^2 / (s_1^4 + s_2^4 + 2 c^2)`.
 
 Where an effect multiplies, as most do, compare the logarithms: a difference of 0.1 is then a ratio of
-:math:`e^{0.1}`.
+:math:`e^{0.1}`. What falsifies both conditions alike drops out of one of the two only: an added background out of the
+difference, not out of the ratio, and so not of logarithms; a factor, as a wrong gain, out of the ratio, not out of the
+difference.
 
 References
 ----------
@@ -32,6 +37,8 @@ References
    involved", Biometrika 34 (1947) 28.
 .. [3] L. V. Hedges, "Distribution theory for Glass's estimator of effect size and related estimators", Journal of
    Educational Statistics 6 (1981) 107.
+.. [4] D. Lakens, "Calculating and reporting effect sizes to facilitate cumulative science", Frontiers in Psychology 4
+   (2013) 863: Cohen's d_av.
 """
 
 import itertools
@@ -80,8 +87,8 @@ class Comparison:
     standard_error, degrees_of_freedom : float
         Of `difference`.
     hedges_g : float
-        `difference` over the spread between observations, corrected for their small number; in pairs over the spread
-        of the differences. NaN for two pairs, whose spread is not known well enough.
+        `difference` over the spread between observations of one condition, in pairs as well, corrected for their small
+        number. NaN for two pairs, whose spread is not known well enough.
     p_value : float
         Two-sided, of no difference.
     observations : tuple of int
@@ -229,9 +236,11 @@ def compare_paired(
     if len(days) < 2:
         raise ValueError(f"there is {len(days)} pair, but the spread between pairs needs at least 2, better 5.")
     first, second = (np.array([means[name, day] for day in days]) for name in design.conditions)
-    spread = float((second - first).std(ddof=1))
     degrees = len(days) - 1
-    return _comparison(design, "pairs", first, second, _Spread(spread / math.sqrt(len(days)), degrees, spread, degrees))
+    standard_error = float((second - first).std(ddof=1)) / math.sqrt(len(days))
+    return _comparison(
+        design, "pairs", first, second, _Spread(standard_error, degrees, *_spread_in_pairs(first, second))
+    )
 
 
 def compare_pooled_cells(
@@ -287,12 +296,12 @@ class _Design(NamedTuple):
 
 
 class _Spread(NamedTuple):
-    """Of the difference of means, and between observations; each with its degrees of freedom."""
+    """Of the difference of means, and between observations of a condition; each with its degrees of freedom."""
 
     standard_error: float
     degrees_of_freedom: float
     between_observations: float
-    degrees_between: int
+    degrees_between: float
 
 
 def _design(table: "pd.DataFrame", columns: list[str], *, reference: str | None, confidence: float) -> _Design:
@@ -334,6 +343,23 @@ def _welch(design: _Design, unit: Unit, first: Numbers, second: Numbers) -> Comp
     return _comparison(design, unit, first, second, spread)
 
 
+def _spread_in_pairs(first: Numbers, second: Numbers) -> tuple[float, float]:
+    """Return the pooled spread within conditions, and its degrees of freedom (Satterthwaite).
+
+    Examples
+    --------
+    Conditions that go up and down together tell no more of the spread than one alone:
+
+    >>> _spread_in_pairs(np.array([1.0, 2.0, 3.0]), np.array([5.0, 6.0, 7.0]))
+    (1.0, 2.0)
+    """
+    covariance = np.cov(first, second)
+    variances = np.diagonal(covariance)
+    with np.errstate(invalid="ignore"):
+        degrees = (len(first) - 1) * float(variances.sum() ** 2 / (covariance**2).sum())
+    return math.sqrt(float(variances.mean())), degrees
+
+
 def _comparison(design: _Design, unit: Unit, first: Numbers, second: Numbers, spread: _Spread) -> Comparison:
     from scipy import special
 
@@ -363,7 +389,7 @@ def _comparison(design: _Design, unit: Unit, first: Numbers, second: Numbers, sp
     )
 
 
-def _small_sample_factor(degrees: int) -> float:
+def _small_sample_factor(degrees: float) -> float:
     """Return J, which takes the bias of few observations off an effect in units of their spread; NaN for one degree.
 
     Examples
@@ -371,6 +397,6 @@ def _small_sample_factor(degrees: int) -> float:
     >>> round(_small_sample_factor(8), 4)
     0.9027
     """
-    if degrees < 2:
+    if degrees < 1.5:
         return math.nan
     return math.exp(math.lgamma(degrees / 2) - math.lgamma((degrees - 1) / 2)) / math.sqrt(degrees / 2)

@@ -6,10 +6,12 @@ correlation is at least that of the images is the p value,
 
 .. math:: p = \frac{1 + \#\{r_k \ge r\}}{1 + n} ,
 
-with the 1, because the images are one of the possible arrangements. Shuffled pixels would not do: neighbours are alike
-because of blur, so that pixels are no independent witnesses, and *every* pair of blurred images would be significant.
-The same holds for blocks where structures are larger than a block: choose blocks as large as these. And over a field
-that is half empty, cells alone correlate: crop to the inside of one cell.
+with the 1, because the images are one of the possible arrangements. It is one-sided: only a correlation *larger* than
+by chance makes it small. Shuffled pixels would not do: neighbours are alike because of blur, so that pixels are no
+independent witnesses, and shuffled ones correlate far less by chance than blurred images do. Most pairs of unrelated
+images whose correlation happens to be positive would then be significant: up to half of all pairs. The same holds for
+blocks where structures are larger than a block: choose blocks as large as these. And over a field that is half empty,
+cells alone correlate: crop to the inside of one cell.
 
 A small p says that the correlation is no accident, not that it is large.
 
@@ -49,7 +51,7 @@ class CostesRandomization:
     shuffled : numpy.ndarray, shape (repeats,)
         Pearson's r with the blocks of the first channel shuffled.
     p_value : float
-        Share of arrangements with at least the observed correlation.
+        Share of arrangements with at least the observed correlation: one-sided.
     blocks : int
         How many there are.
     """

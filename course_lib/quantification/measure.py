@@ -9,7 +9,8 @@ geometry                    ``equivalent_diameter_um`` (disc or ball of the same
                             the plane, ``extent`` (share of the bounding box), ``bbox_y_start_px``, ``bbox_y_stop_px``,
                             ..., ``touches_border``
 outline                     ``perimeter_um`` (as scikit-image), ``perimeter_crofton_um``, ``circularity``, ``solidity``;
-                            in a stack ``surface_um2``, ``sphericity``, ``solidity``
+                            in a stack ``surface_um2``, ``sphericity``, ``solidity``; circularity and sphericity are
+                            NaN below 10 pixels
 neighbours                  ``neighbours``: objects that touch, or lie within `neighbour_distance_um`
 intensity                   ``intensity_sum``, ``_mean``, ``_std``, ``_min``, ``_max``, and the centre of the light
                             ``_centre_y_um``, ...; in photons ``photons_sum``, ..., and
@@ -72,7 +73,8 @@ def measure(
         ([z,] y, x) in µm.
     background : float, Background, image of the same shape, or mapping of channel names to them
         What is taken off each pixel, in the unit of the image: with the camera's offset where the image has it.
-        `estimate_background` returns one with its standard error. Nothing is clipped at 0.
+        `estimate_background` returns one with its standard error, which goes into those of the columns. A number, or an
+        image as from `background_map`, is taken as known without error. Nothing is clipped at 0.
     camera : Camera, optional
         The camera whose grey values (ADU) the image holds. Intensities are then photons, with standard errors from the
         noise of photons and camera. Without a background, its offset and dark current are taken off.
@@ -95,7 +97,8 @@ def measure(
     Raises
     ------
     ValueError
-        If shapes differ, labels are negative, values are NaN or infinite within an object, voxel sizes are not above 0,
+        If shapes differ, labels are negative, values are NaN or infinite within an object (outside they do not matter),
+        voxel sizes are not above 0,
         a feature is unknown, or a background is missing for a channel.
     TypeError
         If labels are not whole numbers, or images not real ones.

@@ -11,6 +11,7 @@ from course_lib.noise import Camera
 from course_lib.quantification._light import BackgroundLevel
 from course_lib.quantification._objects import Array
 from course_lib.quantification._plan import EVERYTHING_BUT_TEXTURE, Feature, Unit
+from course_lib.quantification._provenance import background_of_frames
 from course_lib.quantification.measure import measure
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def measure_frames(
     Returns
     -------
     pandas.DataFrame
-        Sorted by ``frame``, which counts from 0 and is the first column, then by ID.
+        Sorted by ``frame``, which counts from 0 and is the first column, then by ID. ``attrs["provenance"]`` has the
+        background of each frame, where they differ.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def measure_frames(
     whole = pd.concat(tables, ignore_index=True)
     whole.attrs["provenance"] = tables[0].attrs["provenance"] | {
         "command": "measure_frames",
+        "background": background_of_frames([table.attrs["provenance"] for table in tables]),
         "shape": [count, *tables[0].attrs["provenance"]["shape"]],
     }
     return whole

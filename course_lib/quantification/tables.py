@@ -95,7 +95,7 @@ def write_table(path: str | os.PathLike[str], table: "pd.DataFrame", *, overwrit
 
 
 def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
-    """Read a table that `write_table` wrote, or any other CSV or Parquet file.
+    """Read a table that `write_table` wrote, or another CSV file, with commas and decimal points, or Parquet file.
 
     Parameters
     ----------
@@ -110,7 +110,8 @@ def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
     Raises
     ------
     ValueError
-        If the name has another ending, the file is empty, cut off or damaged, or Parquet needs pyarrow.
+        If the name has another ending, the file is empty, cut off or damaged, a CSV file has semicolons or tabs between
+        its columns, or Parquet needs pyarrow.
     OSError
         If the file is not there or cannot be read.
     """
@@ -144,6 +145,7 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         ) from None
     head, body = _split(text)
     if FORMAT not in head:
+        _check_separator(path, body.partition("\n")[0])
         try:
             return pd.read_csv(io.StringIO(body))
         except ValueError as error:
@@ -162,6 +164,15 @@ def _read_csv(path: Path) -> "pd.DataFrame":
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is cut off or was changed ({_first_line(error)}): write it anew.") from None
     return table
+
+
+def _check_separator(path: Path, names: str) -> None:
+    separator = next((mark for mark in (";", "\t") if mark in names and "," not in names), None)
+    if separator is not None:
+        raise ValueError(
+            f"{path} has {separator!r} between its columns, but must have commas, and points in its numbers: "
+            f"pandas.read_csv(path, sep={separator!r}, decimal=',') reads it, or '.' for the decimal."
+        )
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:

@@ -116,6 +116,9 @@ def test_each_frame_of_a_film_is_measured(folder: Path) -> None:
     table = quantification.read_table("film.csv")
     assert table["frame"].tolist() == [0, 0, 0, 1, 1]
     assert table["ID"].tolist() == [3, 8, 9, 3, 8]
+    levels = table.attrs["provenance"]["background"][""]
+    assert [sorted(level) for level in levels] == 2 * [["level", "share", "standard_error"]]
+    assert levels[0]["level"] != levels[1]["level"]
 
 
 def test_objects_that_are_dropped_keep_others_numbers_and_are_no_background(

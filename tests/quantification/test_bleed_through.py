@@ -73,6 +73,15 @@ def test_a_sample_with_one_dye_tells_its_column_without_bias() -> None:
     assert (np.abs(gap.mean(axis=0)) <= 3 * error).all()
 
 
+def test_a_mask_from_the_noisy_dye_itself_takes_half_of_the_bleed_through_away() -> None:
+    rng = np.random.default_rng(3)
+    seen = {"green": rng.poisson(2.0, (256, 256)), "red": rng.poisson(0.5, (256, 256))}
+    whole = quantification.measure_bleed_through(seen, dye="green", mask=np.ones((256, 256), bool))
+    chosen = quantification.measure_bleed_through(seen, dye="green", mask=seen["green"] > 2)
+    assert whole["red"] == pytest.approx(0.25, abs=3 * math.sqrt(0.25 * 1.25 / 2) / 256)
+    assert chosen["red"] == pytest.approx(0.125, abs=0.02)
+
+
 GOOD = {"green": np.ones((2, 2)), "red": np.ones((2, 2))}
 PAIR = np.array([[1.0, 0.1], [0.2, 1.0]])
 
@@ -102,7 +111,7 @@ def test_what_has_no_column_or_variance() -> None:
     with pytest.raises(ValueError, match="dye is 'blue', but must be one of the channels: green, red"):
         quantification.measure_bleed_through(GOOD, dye="blue", mask=mask)
     with pytest.raises(
-        ValueError, match=r"mask has shape \(2, 2\) and dtype int64, but must be bool of shape \(2, 2\)"
+        ValueError, match=r"mask has shape \(2, 2\) and dtype int64, but must be bool of shape \(2, 2\): .* whole field"
     ):
         quantification.measure_bleed_through(GOOD, dye="red", mask=mask.astype(int))
     with pytest.raises(ValueError, match="'red' has a sum of 0 in the mask, but must have light"):

@@ -158,6 +158,17 @@ class Short:
         return ["round"] * (len(features) - 1)
 
 
+class Strange:
+    """Has names of its own."""
+
+    def fit(self, features, types):
+        """Learn nothing."""
+
+    def predict(self, features):
+        """Return a type that no object has."""
+        return ["oval"] * len(features)
+
+
 @pytest.mark.parametrize(
     ("table", "changed", "error", "message"),
     [
@@ -172,6 +183,12 @@ class Short:
         (GOOD.assign(area_um2=np.nan), {}, ValueError, "column 'area_um2' has 24 missing values"),
         (GOOD[:0], {}, ValueError, "the table has no rows"),
         (GOOD, {"classifier": Short()}, ValueError, "the classifier returned 11 types for 12 objects"),
+        (
+            GOOD,
+            {"classifier": Strange()},
+            ValueError,
+            "calls an object 'oval', but the types in column 'Type' are 'round', 'spindle': use the same names",
+        ),
     ],
 )
 def test_bad_validation(table, changed, error, message) -> None:

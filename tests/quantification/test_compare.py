@@ -103,6 +103,27 @@ def test_hedges_g_has_no_bias() -> None:
     assert abs(np.mean(found) / exact - 1) > 3 * error  # without J it is too large
 
 
+def pairs_of(rng: np.random.Generator, pairs: int, *, correlation: float, effect: float) -> pd.DataFrame:
+    """Return days that both conditions share more or less, of standard deviation 2."""
+    day, first, second = rng.normal(0, 2, (3, pairs))
+    own = math.sqrt(1 - correlation)
+    return one_cell_a_dish(
+        math.sqrt(correlation) * day + own * first, math.sqrt(correlation) * day + own * second + 2 * effect
+    )
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.95])
+def test_g_means_the_same_in_pairs_as_between_groups(correlation: float) -> None:
+    rng = np.random.default_rng(6)
+    tables = [pairs_of(rng, 5, correlation=correlation, effect=1.0) for _ in range(150)]
+    found = np.array([quantification.compare_paired(table, **COLUMNS).hedges_g for table in tables])
+    assert abs(found.mean() - 1) < 3 * found.std(ddof=1) / math.sqrt(150) + 0.03  # the degrees of freedom are an estimate
+    for table in tables[:20]:
+        paired, plain = quantification.compare_paired(table, **COLUMNS), quantification.compare(table, **COLUMNS)
+        assert plain.hedges_g == pytest.approx(paired.hedges_g, rel=0.13)
+        assert abs(paired.hedges_g) <= abs(plain.hedges_g)  # fewer degrees of freedom
+
+
 def test_two_pairs_give_an_interval_but_no_effect_size() -> None:
     found = quantification.compare_paired(one_cell_a_dish(np.array([1.0, 2.0]), np.array([4.0, 6.0])), **COLUMNS)
     assert math.isnan(found.hedges_g)

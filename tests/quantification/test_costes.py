@@ -127,6 +127,19 @@ def test_unrelated_channels_have_evenly_spread_p_values_with_blocks_above_the_gr
     assert stats.kstest(p_values[8.0], "uniform").pvalue > 0.01
 
 
+def test_shuffled_pixels_call_close_to_half_of_unrelated_blurred_images_significant() -> None:
+    rng = np.random.default_rng(5)
+    pairs = [fields(rng, (64, 64), 4.0) for _ in range(100)]
+    found = [
+        quantification.costes_randomization(*pair, block_um=1, voxel_size_um=(1, 1), repeats=39, rng=0)
+        for pair in pairs
+    ]
+    significant = np.array([one.p_value <= 0.05 for one in found])
+    assert significant.mean() == pytest.approx(0.4, abs=0.15)
+    assert min(one.observed for one in found if one.p_value <= 0.05) > 0  # one-sided
+    assert significant[[one.observed > 0 for one in found]].mean() > 0.6
+
+
 def test_the_shuffled_correlations_are_those_of_shuffled_images() -> None:
     rng = np.random.default_rng(4)
     first, second = fields(rng, (6, 13, 9), 0.7)

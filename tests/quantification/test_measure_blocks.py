@@ -1,5 +1,6 @@
 """Images on disk, a part at a time, and time series."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,9 @@ def test_each_frame_may_have_its_background(background: list) -> None:
     table = measure_frames(SERIES, MOVIE, voxel_size_um=(1, 1), background=background)
     plain = measure_frames(SERIES, MOVIE, voxel_size_um=(1, 1))
     np.testing.assert_allclose(plain["intensity_mean"] - table["intensity_mean"], 1.0 + plain["frame"])
+    of_frames = [dataclasses.asdict(level) if isinstance(level, Background) else level for level in background]
+    assert table.attrs["provenance"]["background"] == {"": of_frames}
+    assert plain.attrs["provenance"]["background"] == {"": None}
     images = np.ones(SERIES.shape) * np.arange(1.0, 5.0)[:, None, None]
     by_image = measure_frames(SERIES, {"": MOVIE}, voxel_size_um=(1, 1), background={"": images})
     np.testing.assert_allclose(by_image["intensity_mean"], table["intensity_mean"])

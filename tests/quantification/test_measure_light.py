@@ -239,10 +239,24 @@ def test_planes_of_a_stack_are_frames_of_the_camera() -> None:
     np.testing.assert_allclose(stack["photons_sum_standard_error"], 3**0.5 * flat["photons_sum_standard_error"])
 
 
-def test_a_camera_needs_every_pixel_and_maps_of_the_image() -> None:
+def test_a_camera_needs_every_pixel_of_objects_and_maps_of_the_image() -> None:
     image = scene(background=2)
     with pytest.raises(ValueError, match="offset_adu is a map of shape"):
         measure(LABELS, image, voxel_size_um=(1, 1), camera=Camera(offset_adu=torch.zeros(3, 3)))
-    image[0, 0] = np.nan
-    with pytest.raises(ValueError, match="1 values that are NaN or infinite: replace them"):
+    image[3, 4] = np.nan
+    with pytest.raises(ValueError, match="intensity is NaN or infinite within objects, the first of them 4: set their"):
         measure(LABELS, image, voxel_size_um=(1, 1), camera=Camera())
+
+
+@pytest.mark.parametrize("level", [None, 2.0, np.where(LABELS > 0, 2.0, np.nan)])
+def test_what_is_missing_outside_of_objects_does_not_matter_to_a_camera(level: float | np.ndarray | None) -> None:
+    image = scene(background=2)
+    whole = None if level is None else 2.0
+    expected = measure(LABELS, image, voxel_size_um=(1, 1), camera=Camera(), background=whole)
+    image[LABELS == 0] = np.nan
+    image[0, 0] = np.inf
+    found = measure(LABELS, image, voxel_size_um=(1, 1), camera=Camera(), background=level)
+    pd.testing.assert_frame_equal(found, expected)
+    holed = np.where(LABELS == 9, np.nan, 2.0)
+    with pytest.raises(ValueError, match="within objects, the first of them 9"):
+        measure(LABELS, image, voxel_size_um=(1, 1), camera=Camera(), background=holed)

@@ -227,6 +227,26 @@ def test_the_cut_at_the_image_border_belongs_to_the_surface() -> None:
         }
 
 
+@pytest.mark.parametrize(("axes", "name"), [(2, "circularity"), (3, "sphericity")])
+def test_debris_of_a_few_pixels_is_not_called_round(axes: int, name: str) -> None:
+    for pixels, known in ((1, False), (4, False), (9, False), (10, True), (16, True)):
+        labels = np.zeros((24,) * axes, int)
+        labels[(3,) * (axes - 1)][3 : 3 + pixels] = 1
+        found = outline(labels, *(1.0,) * axes)
+        assert np.isfinite(found[name]) == known
+        assert np.isfinite(found["solidity"])
+    square = np.pad(np.ones((3,) * axes, int), 2)
+    assert np.isnan(outline(square, *(1.0,) * axes)[name]) == (axes == 2)
+
+
+def test_the_circularity_of_small_discs_scatters_as_the_text_says() -> None:
+    radii = np.random.default_rng(0).uniform(1.9, 4, 200)
+    discs = [outline(ellipsoid((radius, radius), (1.0, 1.0), seed=n), 1, 1) for n, radius in enumerate(radii)]
+    found = np.array([disc["circularity"] for disc in discs])
+    assert 0.87 < np.nanmin(found) < 0.93
+    assert 1.05 < np.nanmax(found) < 1.13
+
+
 def test_large_objects_are_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     body = ellipsoid((6.0, 9.0, 7.0), (1.0, 1.0, 1.0), seed=3)
     body[:, :8] &= body[:, :8] & (np.indices(body[:, :8].shape).sum(axis=0) % 3 > 0)

@@ -103,6 +103,24 @@ def test_files_of_others_are_read_too(tmp_path: Path) -> None:
     assert read_table(tmp_path / "b.parquet")["ID"].tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("ID;area\n1;2,5\n2;8,25\n", "';'"),
+        ("ID;area;x\r\n1;2,5;3\r\n2;8;25,5\r\n", "';'"),
+        ("ID\tarea\n1\t2,5\n", r"'\\t'"),
+    ],
+)
+def test_tables_with_decimal_commas_are_refused_with_the_way_to_read_them(tmp_path: Path, text: str, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(
+        ValueError, match=rf"has {mark} between its columns, but must have commas, .* decimal=','\) reads"
+    ):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text("ID,note; remark\n1,2.5\n")
+    assert read_table(tmp_path / "b.csv").columns.tolist() == ["ID", "note; remark"]
+
+
 def test_line_ends_of_windows_change_nothing(tmp_path: Path) -> None:
     table = pd.DataFrame({"ID": [1, 2], "area_um2": [2.5, 3.5], "Type": ["a", "b"]})
     table.attrs["provenance"] = {"unit": "µm"}
