@@ -3,10 +3,15 @@
 import json
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from ipywidgets import FileUpload
 
 import course_lib.inspection as inspection_package
 from course_lib import datasets, images, inspection, noise, quantification, samples, segmentation
@@ -107,3 +112,32 @@ def test_the_lines_for_a_folder_run_as_they_stand(
     raw = images.read("plate1/a.tif").data
     assert tables[0]["photons_max"].max() <= raw.max()
     assert tables[0]["photons_max"].max() > raw.max() - 8
+
+
+def test_the_gaps_of_the_stretched_image_are_of_two_widths() -> None:
+    middle = np.sort(datasets.load("cells3d_nuclei").data.ravel())
+    gaps = np.unique(middle[len(middle) // 10 : len(middle) * 9 // 10])
+    assert set(np.diff(gaps).tolist()) == {47, 48}
+    shifted = inspection.look_at_values(torch.as_tensor(16.0 * np.arange(200).repeat(50)))
+    assert (shifted.grey_step, shifted.are_multiples) == (16, True)
+
+
+def code(*, holds: str) -> str:
+    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
+    (found,) = ("".join(c["source"]) for c in cells if c["cell_type"] == "code" and holds in "".join(c["source"]))
+    return found
+
+
+def test_what_was_uploaded_comes_before_the_shipped_image() -> None:
+    given: dict[str, Any] = {"Path": Path, "TemporaryDirectory": TemporaryDirectory}
+    given |= {"datasets": datasets, "images": images, "FileUpload": FileUpload}
+    exec(code(holds="FileUpload(accept"), given)
+    exec(code(holds="upload.value"), given)
+    assert given["image"].data.shape == datasets.load("terra_nuclei").data.shape
+    content = memoryview(datasets.path("hazelnut").read_bytes())
+    sent = {"name": "../my nut.tif", "type": "image/tiff", "size": len(content), "content": content}
+    given["upload"].value = ({**sent, "last_modified": datetime.now(tz=UTC)},)
+    exec(code(holds="upload.value"), given)
+    assert given["file"].name == "my nut.tif"
+    assert np.array_equal(given["image"].data, datasets.load("hazelnut").data[0])
+    given["received"].cleanup()
