@@ -41,7 +41,7 @@ class Sliders(Parameters):
     )
     threshold_percent: float = parameter(
         default=40.0,
-        meaning="threshold above the background",
+        meaning="threshold",
         unit="% of the peak",
         minimum=0.0,
         maximum=100.0,
