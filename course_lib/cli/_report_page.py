@@ -23,7 +23,13 @@ Array = np.ndarray[Any, Any]
 
 PACKAGES = ("numpy", "torch", "scipy", "scikit-image", "pandas", "tifffile")
 NOT_SUMMARIZED = ("ID", "frame", "Type")
+NO_PROPERTY = ("bbox", "orientation", "intensity_centre", "photons_centre", "z_um", "y_um", "x_um")
+"""Columns that place an object, whose mean tells nothing."""
 MOST_ROWS = 20
+MOST_NUMBERS = 200
+"""Objects whose IDs are written into the picture."""
+ABOUT = ("frame", "ID", "Type", "area_um2", "volume_um3", "touches_border", "z_um", "y_um", "x_um", "solidity")
+"""Columns of the rows that are shown, with the mean of each channel."""
 MOST_CHANNELS = 4
 """Channels that are shown as pictures."""
 SHOWN = ("area_um2", "volume_um3", "eccentricity", "circularity", "sphericity")
@@ -84,7 +90,7 @@ def report_page(report: Report) -> str:
         "<h2>Red flags</h2>",
         *_flags(report.inspection),
         "<h2>The image</h2>",
-        items(report.inspection.lines()),
+        items([line for line in report.inspection.lines() if line not in map(str, report.inspection.flags)]),
         "<h2>The objects</h2>",
         *_pictures(report),
     ]
@@ -92,10 +98,10 @@ def report_page(report: Report) -> str:
         parts += ["<h2>The restoration, for segmenting only</h2>", *section_parts(report.section, report.pixel_size_um)]
     parts += [
         "<h2>The numbers</h2>",
-        f"<p>Measured on the raw image. {_counted(report.dropped_by)}</p>",
+        f"<p>Measured on the raw image. {_counted(report.dropped_by)} {_background(report.table)}</p>",
         _summary(report.table),
         *_histograms(report),
-        *_first_rows(report.table),
+        *_extremes(report.table),
         "<h2>How this was made</h2>",
         f"<pre>{html.escape(report.command)}</pre>",
         table(["setting", "value"], [[name, value] for name, value in report.settings.items()]),
@@ -116,9 +122,18 @@ def report_page(report: Report) -> str:
 def _counted(dropped_by: Sequence[str]) -> str:
     """Say which objects are in the table."""
     if not dropped_by:
-        return "All objects of the table count, also those that the border cuts."
-    border = "" if "--without-border" in dropped_by else " Those that the border cuts are in the table."
+        return "All objects count, also those that the border cuts, whose sizes and shapes are too small."
+    border = "" if "--without-border" in dropped_by else " Those that the border cuts count, and are too small."
     return f"Objects were dropped by {', '.join(dropped_by)}; none of them is taken for background.{border}"
+
+
+def _background(numbers: "pd.DataFrame") -> str:
+    """Say what was taken off each pixel."""
+    levels = numbers.attrs.get("provenance", {}).get("background")
+    if not levels:
+        return "No background was subtracted."
+    told = [f"{level}{f' (channel {name})' if name else ''}" for name, level in levels.items()]
+    return f"The background, {', '.join(told)}, was taken off each pixel."
 
 
 def _flags(inspection: Inspection) -> list[str]:
@@ -137,12 +152,15 @@ def _pictures(report: Report) -> list[str]:
     labels = report.labels[place]
     shown: dict[str, Any] = {"pixel_size_um": report.pixel_size_um, "unit": _unit(report.channels.unit)}
     count = len(np.unique(labels[labels > 0]))
+    drawn = plotting.label_overlay(
+        report.segmented[place], [labels], value_range=_range(report.segmented[place]), **shown
+    )
+    if count <= MOST_NUMBERS:
+        _number(drawn, labels)
     parts = [
         figure(
-            plotting.label_overlay(
-                report.segmented[place], [labels], value_range=_range(report.segmented[place]), **shown
-            ),
-            f"What was segmented{told}, with the outlines of {count} objects.",
+            drawn,
+            f"What was segmented{told}, with the outlines of {count} objects{_numbered(count)}.",
             alt=f"A grey image with a scale bar; white outlines around {count} objects.",
         )
     ]
@@ -156,6 +174,19 @@ def _pictures(report: Report) -> list[str]:
             )
         )
     return parts
+
+
+def _number(drawn: Any, labels: Array) -> None:
+    """Write the ID of each object at its middle."""
+    from scipy import ndimage
+
+    numbers = np.unique(labels[labels > 0])
+    for number, (y, x) in zip(numbers, ndimage.center_of_mass(labels > 0, labels, numbers), strict=True):
+        drawn.axes[0].text(x, y, str(number), color="white", size=7, ha="center", va="center", weight="bold")
+
+
+def _numbered(count: int) -> str:
+    return ", and their IDs in the table" if count <= MOST_NUMBERS else ""
 
 
 def _busiest(labels: Array) -> tuple[tuple[int, ...], str]:
@@ -184,7 +215,7 @@ def _summary(numbers: "pd.DataFrame") -> str:
     rows = []
     for name in numbers.columns:
         column = numbers[name]
-        if name in NOT_SUMMARIZED or column.dtype.kind not in "uif" or name.startswith("bbox"):
+        if name in NOT_SUMMARIZED or column.dtype.kind not in "uif" or name.startswith(NO_PROPERTY):
             continue
         values = column.to_numpy(dtype=float)
         values = values[np.isfinite(values)]
@@ -220,12 +251,21 @@ def _histograms(report: Report) -> list[str]:
     return parts
 
 
-def _first_rows(numbers: "pd.DataFrame") -> list[str]:
+def _extremes(numbers: "pd.DataFrame") -> list[str]:
+    """Return the largest and the smallest objects, where mistakes of the segmentation are found first."""
     if len(numbers) == 0:
         return []
-    rows = [[_cell(value) for value in row] for row in numbers.head(MOST_ROWS).itertuples(index=False)]
-    told = f"The first {len(rows)} of {len(numbers)} rows; all are in the table on disk."
-    return [table(list(numbers.columns), rows, caption=told)]
+    size = "volume_um3" if "volume_um3" in numbers.columns else "area_um2"
+    means = [name for name in numbers.columns if name.startswith(("intensity_mean", "photons_mean"))]
+    columns = [*(name for name in ABOUT if name in numbers.columns), *(name for name in means if "error" not in name)]
+    ordered = numbers.sort_values(size, ascending=False, kind="stable")[columns]
+    told = f"All {len(numbers)} objects, the largest first"
+    if len(ordered) > MOST_ROWS:
+        half = MOST_ROWS // 2
+        ordered = ordered.iloc[[*range(half), *range(len(ordered) - half, len(ordered))]]
+        told = f"The {half} largest and the {half} smallest of {len(numbers)} objects"
+    rows = [[_cell(value) for value in row] for row in ordered.itertuples(index=False)]
+    return [table(columns, rows, caption=f"{told}; the table on disk has {len(numbers.columns)} columns.")]
 
 
 def _cell(value: Any) -> str:

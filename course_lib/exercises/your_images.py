@@ -27,8 +27,11 @@ def _draw_saturated(rng: torch.Generator) -> Case:
 
 
 def _draw_unsaturated(rng: torch.Generator) -> Case:
-    image = _counts(rng, _between(90, 130, rng))
-    return Case((image,), 0.0)
+    """Draw an image of few grey levels, with many pixels at the top, and more just below."""
+    while True:
+        image = (_counts(rng, _between(90, 130, rng)) / _between(8, 16, rng)).round()
+        if int((image == image.max()).sum()) > 10 and not _share(image):
+            return Case((image,), 0.0)
 
 
 def _share(image: torch.Tensor) -> float:
@@ -46,7 +49,7 @@ saturated_share = Exercise(
         Mistake(
             lambda image: float((image == image.max()).double().mean()),
             "Every image has a brightest pixel. It is saturated only where such pixels pile up: more than ten, and "
-            "more than there are on the level just below.",
+            "more than there are on the level just below. An image of few grey levels has many on each.",
         ),
         Mistake(
             lambda image: 100 * _share(image),
@@ -62,7 +65,7 @@ saturated_share = Exercise(
         ),
         Mistake(
             lambda image: float((image >= 255).double().mean()),
-            "Not every camera ends at 255. Look for the largest value of this image.",
+            "A camera need not end at 255, 4095 or 65535. Look for the largest value of this image.",
         ),
     ),
     relative_tolerance=1e-6,
@@ -72,8 +75,9 @@ saturated_share = Exercise(
 
 
 def _draw_step(rng: torch.Generator) -> Case:
-    step = int(torch.randint(2, 10, (), generator=rng))
-    return Case((_counts(rng, _between(150, 400, rng)) * step,), float(step))
+    factor = int(torch.randint(2, 9, (), generator=rng)) + 0.7
+    image = (_counts(rng, _between(150, 400, rng)) * factor).round()
+    return Case((image,), _step_by(torch.median)(image))
 
 
 def _draw_raw(rng: torch.Generator) -> Case:
@@ -97,6 +101,14 @@ grey_step = Exercise(
         Mistake(
             _step_by(torch.mean),
             "The mean is pulled up by the tails, where levels are missing by chance. The median is not.",
+        ),
+        Mistake(
+            _step_by(torch.min),
+            "The smallest distance is not the usual one: a stretch by 2.7 leaves distances of 2 and of 3.",
+        ),
+        Mistake(
+            lambda image: _step_by(torch.median)(image) - 1,
+            "That is how many levels are missing in between. The distance to the next one is 1 more.",
         ),
         Mistake(
             lambda image: float(image.flatten().diff().abs().median()),
@@ -141,6 +153,24 @@ times_nyquist = Exercise(
                 camera_um, magnification, 1, aperture, wavelength_nm
             ),
             "Binning makes the pixels larger: two by two camera pixels are one.",
+        ),
+        Mistake(
+            lambda camera_um, magnification, binning, aperture, wavelength_nm: _times_nyquist(
+                camera_um / binning, magnification, 1, aperture, wavelength_nm
+            ),
+            "Binning makes the pixels larger: multiply by it.",
+        ),
+        Mistake(
+            lambda camera_um, magnification, binning, aperture, wavelength_nm: (
+                camera_um * binning / magnification / (0.61 * wavelength_nm / 1000 / aperture)
+            ),
+            "0.61 λ/NA is how near two points may be (Rayleigh). The limit of sampling is λ / (4 NA).",
+        ),
+        Mistake(
+            lambda camera_um, magnification, binning, aperture, wavelength_nm: _times_nyquist(
+                camera_um * magnification**2, magnification, binning, aperture, wavelength_nm
+            ),
+            "The magnification makes a pixel of the camera smaller in the sample: divide by it.",
         ),
         Mistake(
             lambda *facts: _times_nyquist(*facts) / 2,

@@ -165,7 +165,10 @@ def test_objects_that_are_dropped_are_no_background(folder: Path, drop: tuple[st
     page = Page("dropped.html")
     assert f"Objects were dropped by {drop[0]}; none of them is taken for background." in page.text
     assert ("the border cuts" in page.text) == (drop[0] != "--without-border")
-    assert "All objects of the table count, also those that the border cuts." in Page("disks_report.html").text
+    assert (
+        "All objects count, also those that the border cuts, whose sizes and shapes are too small."
+        in Page("disks_report.html").text
+    )
 
 
 def test_films_and_images_without_objects(folder: Path) -> None:
