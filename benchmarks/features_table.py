@@ -151,13 +151,12 @@ def measure_case(name: str, table: str, *, rounds: int) -> dict[str, Any]:
             raise RuntimeError(f"{table} of {name}: relative difference {difference:.3g}, above {TOLERANCE:g}.")
         turns.append((own_seconds, peer_seconds))
     return {
-        "case": name,
-        "table": table,
+        "work": f"{name}{' objects' if name.isdigit() else ''}, {table}",
         "columns": len(own),
         "voxels": labels.size,
         "course_lib_ms": spread([1000 * own for own, _ in turns]),
         "scikit_image_ms": spread([1000 * peer for _, peer in turns]),
-        "faster": spread([peer / own for own, peer in turns]),
+        "faster_than_scikit_image": spread([peer / own for own, peer in turns]),
         "largest_relative_difference": float(f"{difference:.1g}"),
     }
 

@@ -229,10 +229,25 @@ def test_speed_and_quality_of_networks_are_judged(repository: Path, monkeypatch:
         assert line in page
 
 
+def trial(represents: str, precision: float) -> dict[str, Any]:
+    """Return a row in the form of benchmarks/segmentation_representations.py."""
+    judged = {"pooled": [precision] * 5, "mean_over_images": [precision] * 5}
+    return {"represents": represents, "steps": 250, "fold": 0, "average_precision": judged, "training_s": 60}
+
+
 def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = committed()
     for row in found["label_matching"]["rows"]:
         row |= {"faster_than_stardist": [3.0, 5.0, 6.0], "faster_than_cellpose": [0.5, 0.6, 0.7]}
+    speed = found["segmentation_speed"]
+    suppression, flows = (
+        next(row for row in speed["rows"] if row["work"].startswith(kind)) for kind in ("suppression, ", "flows, ")
+    )
+    suppression |= {"faster_than_stardist": [1.2, 1.4, 1.6]}
+    suppression["average_precision"] |= {"course_lib": [0.9] * 5, "stardist": [0.8, 0.8, 0.8, 0.8, 0.95]}
+    flows |= {"faster_than_cellpose": [9.0, 9.0, 9.0]}
+    flows["average_precision"] |= {"course_lib": [0.9] * 5, "cellpose": [0.9, 0.9, 0.9, 0.9, 0.905]}
+    speed["large"]["rows"][0] |= {"method": "nuclei_2d", "found": 1234, "seconds": [4.0, 5.0, 6.0]}
     quality = found["segmentation_quality"]
     test_image = next(row for row in quality["rows"] if row["images"] == "test image")
     for who, precision in {"classical": 0.5, "nuclei_2d": 0.625, "nuclei_2d_simulated": 0.25}.items():
@@ -247,20 +262,41 @@ def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatc
         }
         for own in (0.25, 0.625, 0.75)
     ]
+    found["segmentation_representations"]["rows"] = [
+        trial("flows", 0.5),
+        trial("star-convex", 0.75),
+        trial("three classes", 0.25),
+    ]
+    for row in found["features_table"]["rows"]:
+        row["faster_than_scikit_image"] = [14.0, 16.0, 17.0] if row["work"].startswith("1000") else [0.5, 0.6, 0.7]
     written(repository, found)
     page = said(repository, monkeypatch).splitlines()
+    suppressing, following, light = suppression["work"], flows["work"], "objects, position and light"
     for line in (
+        f"{suppressing}, stardist: objects WORSE, AP -0.050 at the IoU that suits us least",
+        f"{following}, cellpose: objects as good, AP -0.005 at the IoU that suits us least",
+        "  nuclei_2d: [4, 5, 6] s, 1,234 objects",
         "nuclei_2d, test image: AHEAD of the watershed at IoU 0.7, +0.125",
         "nuclei_2d_simulated, test image: NOT AHEAD of the watershed at IoU 0.7, -0.250",
         "3 trainings of each, 750 steps of StarDist",
         "IoU 0.5: AHEAD of StarDist, [0.25, 0.25, 0.25]",
         "IoU 0.6: BEHIND StarDist, [-0.25, -0.25, -0.25]",
         "IoU 0.7: now ahead, now behind, [-0.25, 0.125, 0.25]",
+        "250 steps, flows against star-convex: BEHIND each time, [-0.25, -0.25, -0.25] in the mean AP",
+        "250 steps, flows against three classes: ahead each time, [0.25, 0.25, 0.25] in the mean AP",
+        f"{suppressing}, stardist: 0.050 less average precision, at the IoU that suits us least",
         "nuclei_2d_simulated, test image: 0.250 less average precision at IoU 0.7 than the watershed",
         "trained like StarDist: 0.250 less average precision at IoU 0.6, by the median",
-        "trained like StarDist: [600, 600, 600] s, not [500, 500, 500]",
+        "flows against star-convex, 250 steps: 0.250 less average precision, by the median",
+        "table of features, 8000 objects, outline: course_lib is slower, [0.5, 0.6, 0.7]",
+        f"by the median only  table of features, 1000 {light}: times as fast as scikit-image ≥ 15: [14, 16, 17]",
+        f"MISSED              table of features, 8000 {light}: times as fast as scikit-image ≥ 5: [0.5, 0.6, 0.7]",
         "by the median only  matching, 125 discs: times as fast as stardist.matching ≥ 4: [3, 5, 6]",
         "MISSED              matching, 125 discs: times as fast as cellpose.metrics ≥ 1: [0.5, 0.6, 0.7]",
+        f"MISSED              {suppressing}: times as fast as stardist ≥ 5: [1.2, 1.4, 1.6]",
+        f"reached             {following}: times as fast as cellpose ≥ 3: [9, 9, 9]",
+        f"reached             {following}, cellpose: average precision above it, at each IoU ≥ -0.01: [-0.005]",
+        f"MISSED              {suppressing}, stardist: average precision above it, at each IoU ≥ -0.01: [-0.05]",
         "MISSED              nuclei_2d, test image: AP at IoU 0.7 above the watershed ≥ 0.15: [0.125]",
         "reached             trained like StarDist: AP at IoU 0.5 above it ≥ 0: [0.25, 0.25, 0.25]",
         "by the median only  trained like StarDist: AP at IoU 0.7 above it ≥ 0: [-0.25, 0.125, 0.25]",
@@ -270,17 +306,23 @@ def test_segmentation_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_of_segmentation_was_left_out_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = committed()
+    speed = found["segmentation_speed"]
+    speed["trained"] = None
+    speed["rows"] = [row for row in speed["rows"] if row["work"] not in ("training", "prediction")]
     found["segmentation_quality"].pop("contest", None)
     written(repository, found)
     page = said(repository, monkeypatch).splitlines()
+    assert "training and prediction next to StarDist: not measured in this run" in page
     assert "StarDist was not trained in this run" in page
-    assert not [line for line in page if "trained like StarDist" in line]
+    assert not [line for line in page if "trained like StarDist" in line or line.endswith(" --training")]
 
 
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, label_matching, "
-        "live_latency, networks, networks_quality, noise2void_3d, noise2void_quality, psf, segmentation_quality.json. "
+        "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, features_table, "
+        "label_matching, "
+        "live_latency, networks, networks_quality, noise2void_3d, noise2void_quality, psf, segmentation_quality, "
+        "segmentation_representations, segmentation_speed.json. "
         "This chapter needs the course's repository"
     )
     with pytest.raises(FileNotFoundError, match=message):
