@@ -28,6 +28,8 @@ tr.chosen { background: var(--chosen); font-weight: 600; }
 .stop { border-left-color: #c23a12; background: var(--stop); }
 pre { padding: .6rem 1rem; border: 1px solid var(--line); overflow-x: auto; }
 img { max-width: 100%; background: #ffffff; } figure { margin: 1.5rem 0; }
+.side-by-side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 1.5rem; }
+.side-by-side img { width: 100%; }
 figcaption { color: var(--quiet); font-size: .9rem; }
 """.strip()
 

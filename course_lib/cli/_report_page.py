@@ -132,8 +132,16 @@ def _background(numbers: "pd.DataFrame") -> str:
     levels = numbers.attrs.get("provenance", {}).get("background")
     if not levels:
         return "No background was subtracted."
-    told = [f"{level}{f' (channel {name})' if name else ''}" for name, level in levels.items()]
+    told = [f"{_level(level)}{f' (channel {name})' if name else ''}" for name, level in levels.items()]
     return f"The background, {', '.join(told)}, was taken off each pixel."
+
+
+def _level(level: Any) -> str:
+    if isinstance(level, list):
+        return f"{', '.join(map(_level, level))} (frame by frame)"
+    if isinstance(level, dict):
+        return f"{level['level']:.5g} ± {level['standard_error']:.2g}"
+    return str(level)
 
 
 def _flags(inspection: Inspection) -> list[str]:
@@ -156,7 +164,7 @@ def _pictures(report: Report) -> list[str]:
         report.segmented[place], [labels], value_range=_range(report.segmented[place]), **shown
     )
     if count <= MOST_NUMBERS:
-        _number(drawn, labels)
+        plotting.number_objects(drawn, labels)
     parts = [
         figure(
             drawn,
@@ -173,16 +181,7 @@ def _pictures(report: Report) -> list[str]:
                 alt=f"A grey image with a scale bar and a bar of brightness in {shown['unit']}: {called}, raw.",
             )
         )
-    return parts
-
-
-def _number(drawn: Any, labels: Array) -> None:
-    """Write the ID of each object at its middle."""
-    from scipy import ndimage
-
-    numbers = np.unique(labels[labels > 0])
-    for number, (y, x) in zip(numbers, ndimage.center_of_mass(labels > 0, labels, numbers), strict=True):
-        drawn.axes[0].text(x, y, str(number), color="white", size=7, ha="center", va="center", weight="bold")
+    return ['<div class="side-by-side">', *parts, "</div>"]
 
 
 def _numbered(count: int) -> str:
@@ -248,7 +247,7 @@ def _histograms(report: Report) -> list[str]:
         low, high = values.min(), values.max()
         alt = f"Histogram of {name} over {len(values)} objects, from {low:.3g} to {high:.3g}."
         parts.append(figure(drawn, f"{name} of {len(values)} objects.", alt=alt))
-    return parts
+    return ['<div class="side-by-side">', *parts, "</div>"]
 
 
 def _extremes(numbers: "pd.DataFrame") -> list[str]:

@@ -10,7 +10,7 @@ from course_lib.plotting.curve_panels import curve_panels
 from course_lib.plotting.curves import curves
 from course_lib.plotting.histograms import histograms
 from course_lib.plotting.images import show_images
-from course_lib.plotting.label_overlay import label_overlay
+from course_lib.plotting.label_overlay import label_overlay, number_objects
 from course_lib.plotting.photon_budget import photon_budget
 from course_lib.plotting.photon_transfer import photon_transfer
 from course_lib.plotting.psf_and_otf import psf_and_otf
@@ -30,6 +30,7 @@ __all__ = [
     "curves",
     "histograms",
     "label_overlay",
+    "number_objects",
     "photon_budget",
     "photon_transfer",
     "psf_and_otf",

@@ -16,7 +16,7 @@ from course_lib.plotting._figure import to_finite_numpy
 from course_lib.plotting.images import Images, show_images
 from course_lib.plotting.style import STYLE
 
-__all__ = ["OUTLINES", "label_overlay"]
+__all__ = ["OUTLINES", "label_overlay", "number_objects"]
 
 OUTLINES: Mapping[str, tuple[str, tuple[float, Sequence[float]]]] = {
     "found": ("#ffffff", (0, ())),
@@ -170,3 +170,36 @@ def label_overlay(
     if true_labels is not None:
         _add_legend(figure)
     return figure
+
+
+def number_objects(figure: Figure, labels: np.ndarray | torch.Tensor) -> None:
+    """Write the number of each object at its centre, into the first panel of a figure of `label_overlay`.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What `label_overlay` or `show_images` drew.
+    labels : tensor or array of int, shape (Y, X)
+        The labels, 0 for background.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not whole numbers, or have another shape.
+
+    Examples
+    --------
+    >>> labels = np.zeros((20, 30), int)
+    >>> labels[2:9, 2:12], labels[11:18, 15:28] = 4, 7
+    >>> figure = label_overlay(labels > 0, [labels])
+    >>> number_objects(figure, labels)
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['4', '7']
+    """
+    from scipy import ndimage
+
+    array = _label_array(labels, name="labels")
+    numbers = np.unique(array[array > 0])
+    rim = [withStroke(linewidth=RIM_WIDTH, foreground="black")]
+    for number, (y, x) in zip(numbers, ndimage.center_of_mass(array > 0, array, numbers), strict=True):
+        figure.axes[0].text(x, y, str(number), color="white", size=7, ha="center", va="center", path_effects=rim)
