@@ -22,6 +22,8 @@ from course_lib.quantification._objects import Array, Floats, Objects
 __all__ = ["geometry", "size_and_centre"]
 
 LETTERS = "zyx"
+ROUNDING = 1e-13
+"""Of the largest variance: smaller ones are 0."""
 
 
 def size_and_centre(objects: Objects, voxel_size_um: tuple[float, ...]) -> dict[str, Array]:
@@ -109,7 +111,7 @@ def _ellipse(covariance: Floats) -> dict[str, Array]:
     """Return axes, orientation from the y axis as in scikit-image, and eccentricity."""
     along_y, along_x, both = covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1]
     larger = (along_y + along_x) / 2 + np.hypot((along_y - along_x) / 2, both)
-    smaller = np.maximum(along_y + along_x - larger, 0)
+    smaller = _not_rounding(along_y + along_x - larger, larger)
     orientation = np.arctan2(2 * both, along_y - along_x) / 2
     round_ones = along_y == along_x
     orientation[round_ones] = np.where(both[round_ones] > 0, math.pi / 4, -math.pi / 4)
@@ -124,6 +126,12 @@ def _ellipse(covariance: Floats) -> dict[str, Array]:
 
 def _ellipsoid(covariance: Floats) -> dict[str, Array]:
     """Return the three axes of the ellipsoid."""
-    variances = np.maximum(np.linalg.eigvalsh(covariance), 0)
+    variances = np.linalg.eigvalsh(covariance)
+    variances = _not_rounding(variances, variances[:, -1:])
     names = ("minor_axis_um", "middle_axis_um", "major_axis_um")
     return {name: np.sqrt(20 * variances[:, place]) for place, name in reversed(list(enumerate(names)))}
+
+
+def _not_rounding(variance: Array, largest: Array) -> Array:
+    """Return 0 for what only rounding made of pixels in a line or in a plane."""
+    return np.where(variance > ROUNDING * largest, variance, 0.0)
