@@ -5,18 +5,16 @@ the disk, and then renamed, which the file system does in one step.
 """
 
 import os
-import secrets
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 import tifffile
 
 from course_lib import provenance
 from course_lib.images.image import Image
+from course_lib.images.replacing import replacing
 
 __all__ = ["NAMESPACE", "ome_xml", "write"]
 
@@ -82,7 +80,7 @@ def write(path: str | os.PathLike[str], image: Image, *, compression: Literal["n
             f"the image has dtype {values.dtype}, but OME-TIFF stores {', '.join(_OME_TYPES)}: "
             f"convert its data with .astype({remedy})."
         )
-    with _replacing(path) as file:
+    with replacing(path) as file:
         tifffile.imwrite(
             file,
             values.view(np.uint8) if values.dtype == bool else values,
@@ -123,21 +121,3 @@ def ome_xml(image: Image) -> bytes:
         ElementTree.SubElement(value, "M", {"K": key}).text = text
     xml: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
     return xml
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(
-            f"{path} could not be written: {error.strerror or error}. An older file there is as it was; "
-            f"free space, or write to another folder."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -20,13 +20,12 @@ A file appears under its name when it is complete, as images do.
 import io
 import json
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from course_lib.images.replacing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,12 +82,12 @@ def write_table(path: str | os.PathLike[str], table: "pd.DataFrame", *, overwrit
         pyarrow = _pyarrow()
         stored = pyarrow.Table.from_pandas(table, preserve_index=False)
         metadata = {**(stored.schema.metadata or {}), PARQUET_KEY: json.dumps(attributes).encode()}
-        with _replacing(path) as file:
+        with replacing(path) as file:
             pyarrow.parquet.write_table(stored.replace_schema_metadata(metadata), file)
         return
     types = {name: _type_name(table[name]) for name in table.columns}
     head = {FORMAT: 1, "rows": len(table), "types": types, **attributes}
-    with _replacing(path) as file:
+    with replacing(path) as file:
         for key, value in head.items():
             file.write(f"# {key}: {json.dumps(value, ensure_ascii=False)}\n".encode())
         table.to_csv(file, index=False, lineterminator="\n", encoding="utf-8")
@@ -259,21 +258,3 @@ def _pyarrow() -> Any:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(". ") or type(error).__name__
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(
-            f"{path} could not be written: {error.strerror or error}. An older file there is as it was; "
-            f"free space, or write to another folder."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

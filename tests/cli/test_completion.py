@@ -32,7 +32,6 @@ def test_without_argcomplete_the_remedy_is_told(
     assert told.count("\n") == 1
 
 
-@pytest.mark.skipif(BASH is None, reason="there is no bash")
 def test_bash_completes_the_flags_of_a_command(tmp_path: Path) -> None:
     line, offered = "course segment --min-v", {"--min-volume-um3"}
     program = tmp_path / "course"
