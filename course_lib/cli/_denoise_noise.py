@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 
 from course_lib import images, noise
-from course_lib.inspection import COUNTS_GAIN, COUNTS_OFFSET, LARGEST_GAIN_ERROR, pile_share
+from course_lib.inspection import COUNTS_GAIN, COUNTS_OFFSET, LARGEST_GAIN_ERROR, doubt_of_offset, pile_share
 from course_lib.noise import NoiseStructure
 from course_lib.noise2void import proposed_extent
 
@@ -123,6 +123,10 @@ def _in_counts(
         return Look(frames=frames, noise="unknown", assumed=said)
     if whole and abs(gain - 1) < COUNTS_GAIN and abs(measured.offset_adu) < COUNTS_OFFSET:
         return Look(frames=frames, noise="photons", assumed=f"The values are photon counts: their gain is {shown}.")
+    doubt = doubt_of_offset(measured, minimum=float(frames.min()), are_whole=whole)
+    if doubt:
+        said = f"Methods are judged by hidden pixels, because photons cannot be counted. {doubt}"
+        return Look(frames=frames, noise="unknown", assumed=said)
     camera = {"gain_e_per_adu": gain, "offset_adu": measured.offset_adu, "read_noise_e": measured.read_noise_e}
     said = f"gain {shown} and an offset of {measured.offset_adu:.4g}, which includes the read noise, as the image shows"
     return _camera(frames, camera, seed, said)

@@ -7,6 +7,7 @@ each channel the method to begin with. The notebook, ``course inspect`` and the 
 from course_lib.inspection.channel import COUNTS_GAIN, COUNTS_OFFSET, LARGEST_GAIN_ERROR, ChannelInspection
 from course_lib.inspection.flag import Flag
 from course_lib.inspection.image import Inspection, inspect
+from course_lib.inspection.offset import doubt_of_offset
 from course_lib.inspection.recommendation import Recommendation
 from course_lib.inspection.sampling import Sampling, check_sampling
 from course_lib.inspection.values import Values, look_at_values, pile_share
@@ -22,6 +23,7 @@ __all__ = [
     "Sampling",
     "Values",
     "check_sampling",
+    "doubt_of_offset",
     "inspect",
     "look_at_values",
     "pile_share",

@@ -7,6 +7,7 @@ import torch
 
 from course_lib import noise
 from course_lib.inspection.flag import Flag
+from course_lib.inspection.offset import doubt_of_offset
 from course_lib.inspection.recommendation import Noise, Recommendation
 from course_lib.inspection.values import Values, look_at_values
 from course_lib.noise import Calibration, NoiseStructure
@@ -66,6 +67,13 @@ class ChannelInspection:
     signal: float | None
     snr: float | None
     recommendation: Recommendation | None = None
+
+    @property
+    def offset_doubt(self) -> str:
+        """Why the offset that was found is not credible; nothing where it is, and where photons are counted."""
+        if self.noise == "photons" or self.calibration is None:
+            return ""
+        return doubt_of_offset(self.calibration, minimum=self.values.minimum, are_whole=self.values.are_whole)
 
     @property
     def camera_flags(self) -> str:
@@ -161,7 +169,10 @@ def _kind(
     if calibration is None or calibration.gain_standard_error > LARGEST_GAIN_ERROR * calibration.gain_e_per_adu:
         return "unknown"
     is_one = abs(calibration.gain_e_per_adu - 1) < COUNTS_GAIN and abs(calibration.offset_adu) < COUNTS_OFFSET
-    return "photons" if is_one and values.are_whole else "camera"
+    if is_one and values.are_whole:
+        return "photons"
+    doubt = doubt_of_offset(calibration, minimum=values.minimum, are_whole=values.are_whole)
+    return "unknown" if doubt else "camera"
 
 
 def _signal(calibration: Calibration | None, *, in_photons: bool) -> tuple[float | None, float | None]:
@@ -261,6 +272,8 @@ def _flags_of_noise(seen: ChannelInspection, *, counts_photons: bool) -> list[Fl
             f"grey levels: was it scaled, averaged or filtered?"
         )
         flags.append(Flag(name="no counts", severity="care", text=text))
+    if seen.offset_doubt:
+        flags.append(Flag(name="offset not credible", severity="care", text=seen.offset_doubt))
     if seen.snr is not None and seen.snr < LOW_SNR:
         text = (
             f"The brightest areas stand {seen.snr:.1f} standard deviations above the darkest: a pixel alone tells "

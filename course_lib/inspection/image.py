@@ -71,7 +71,7 @@ class Inspection:
         >>> from course_lib import datasets
         >>> print(*inspect(datasets.load("hazelnut")).lines()[:2], sep="\n")
         Image(T 5 × Y 256 × X 256, uint16, voxel 0.1463 × 0.1463 µm, photons)
-        values 0 to 163, mean 18.51; 0.00031 % of the pixels are at the maximum
+        values 0 to 163, mean 18.51; 1 pixel is at the maximum
         """
         lines = [self.title]
         for seen in self.channels:
@@ -243,7 +243,7 @@ def _lines_of(seen: ChannelInspection, plane: int | None, unit: str) -> list[str
     values = seen.values
     first = (
         f"values {values.minimum:g} to {values.maximum:g}, mean {values.mean:.4g}; "
-        f"{100 * values.maximum_share:.2g} % of the pixels are at the maximum"
+        f"{_pixels(values.maximum_count)} at the maximum"
     )
     if plane is not None:
         first += f" (noise and gain: plane {plane} of the stack)"
@@ -257,6 +257,10 @@ def _lines_of(seen: ChannelInspection, plane: int | None, unit: str) -> list[str
     return lines
 
 
+def _pixels(count: int) -> str:
+    return "1 pixel is" if count == 1 else f"{count} pixels are"
+
+
 def _line_of_camera(seen: ChannelInspection) -> str:
     found = seen.calibration
     if found is None:
@@ -264,8 +268,8 @@ def _line_of_camera(seen: ChannelInspection) -> str:
     gain = f"gain {found.gain_e_per_adu:.3g} ± {found.gain_standard_error:.2g} e⁻/ADU"
     if found.known == "nothing":
         return (
-            f"{gain}, offset {found.offset_adu:.1f} ADU if there is no read noise ({seen.calibration_note}; "
-            f"try --offset-adu)"
+            f"{gain}, offset {found.offset_adu:.1f} ± {found.offset_standard_error:.2g} ADU if there is no read noise"
+            f"{', which is not credible' if seen.offset_doubt else ''} ({seen.calibration_note}; try --offset-adu)"
         )
     return f"{gain}, read noise {found.read_noise_e:.2f} e⁻ at the offset given ({seen.calibration_note})"
 
@@ -279,6 +283,8 @@ def _dict_of(seen: ChannelInspection) -> dict[str, Any]:
         "gain_e_per_adu": None if calibration is None else calibration.gain_e_per_adu,
         "gain_standard_error": None if calibration is None else calibration.gain_standard_error,
         "offset_adu": None if calibration is None else calibration.offset_adu,
+        "offset_standard_error": None if calibration is None else calibration.offset_standard_error,
+        "offset_doubt": seen.offset_doubt,
         "read_noise_e": None if calibration is None else calibration.read_noise_e,
         "structure": None if structure is None else structure.verdict,
         "correlation_down": None if structure is None else structure.at(1, 0),

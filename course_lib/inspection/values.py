@@ -30,8 +30,8 @@ class Values:
     ----------
     minimum, maximum, mean : float
         Of the finite values.
-    maximum_share : float
-        Share of the pixels that have the largest value.
+    maximum_count : int
+        Pixels that have the largest value.
     saturated_share, clipped_share : float
         Share of the pixels that pile up at the largest and at the smallest value; 0 where they do not.
     not_finite : int
@@ -53,7 +53,7 @@ class Values:
     minimum: float
     maximum: float
     mean: float
-    maximum_share: float
+    maximum_count: int
     saturated_share: float
     clipped_share: float
     not_finite: int
@@ -95,7 +95,7 @@ def look_at_values(values: torch.Tensor) -> Values:
         minimum=lowest,
         maximum=highest,
         mean=float(finite.double().mean()),
-        maximum_share=int((finite == highest).sum()) / finite.numel(),
+        maximum_count=int((finite == highest).sum()),
         saturated_share=pile_share(finite, highest, grey_step=step),
         clipped_share=pile_share(finite, lowest, grey_step=step),
         not_finite=values.numel() - finite.numel(),

@@ -50,8 +50,8 @@ class Calibration:
     ----------
     gain_e_per_adu, gain_standard_error : float
         Electrons per ADU.
-    offset_adu : float
-        Value of a pixel without light.
+    offset_adu, offset_standard_error : float
+        Value of a pixel without light; the error is 0 where it was given, or measured by dark frames.
     read_noise_e : float
         Standard deviation of the read-out.
     mean_adu, variance_adu2 : torch.Tensor
@@ -63,6 +63,7 @@ class Calibration:
     gain_e_per_adu: float
     gain_standard_error: float
     offset_adu: float
+    offset_standard_error: float
     read_noise_e: float
     mean_adu: torch.Tensor
     variance_adu2: torch.Tensor
@@ -73,7 +74,7 @@ class Calibration:
 
         Examples
         --------
-        >>> calibration = Calibration(0.5, 0.01, 100.0, 1.6, torch.zeros(0), torch.zeros(0), "offset")
+        >>> calibration = Calibration(0.5, 0.01, 100.0, 0.0, 1.6, torch.zeros(0), torch.zeros(0), "offset")
         >>> calibration.to_electrons(torch.tensor([100.0, 300.0]))
         tensor([  0., 100.])
         """
@@ -290,6 +291,7 @@ def _calibration(
         )
     gain = excess_noise_factor / line.slope
     known: Literal["dark frames", "offset", "read noise", "nothing"]
+    offset_error = 0.0
     if dark is not None:
         known, offset, read_noise = "dark frames", dark[0], dark[1] * gain
     elif offset_adu is not None:
@@ -298,15 +300,25 @@ def _calibration(
     else:
         known, read_noise = ("nothing", 0.0) if read_noise_e is None else ("read noise", read_noise_e)
         offset = (read_noise**2 / gain**2 + ROUNDING_VARIANCE - line.intercept) / line.slope
+        offset_error = _offset_standard_error(line, offset, read_noise / gain)
     return Calibration(
         gain_e_per_adu=gain,
         gain_standard_error=gain * line.slope_standard_error / line.slope,
         offset_adu=offset,
+        offset_standard_error=offset_error,
         read_noise_e=read_noise,
         mean_adu=level.float(),
         variance_adu2=level_variance.float(),
         known=known,
     )
+
+
+def _offset_standard_error(line: Line, offset: float, read_noise_adu: float) -> float:
+    """Return the error of an offset that follows from the line; that of the intercept and of the slope share noise."""
+    by_slope = (2 * read_noise_adu**2 / line.slope - offset) / line.slope
+    by_intercept = -1 / line.slope
+    variance = (by_slope * line.slope_standard_error) ** 2 + (by_intercept * line.intercept_standard_error) ** 2
+    return math.sqrt(max(variance + 2 * by_slope * by_intercept * line.covariance, 0.0))
 
 
 def _check_frames(frames: torch.Tensor, name: str) -> None:

@@ -219,6 +219,15 @@ def test_what_may_spoil_the_result_is_said(
     assert re.search(says, _Page("cells_denoised.html").text)
 
 
+def test_an_offset_that_is_not_credible_counts_no_photons(folder: Path) -> None:
+    t = torch.linspace(0, 12, 256)
+    smooth = 100 * (1.05 + torch.sin(t)[:, None] * torch.cos(1.3 * t))
+    assert run(written(counted(smooth) / 20, unit="arbitrary", dtype=np.float32), "--method", "gaussian") == 0
+    told = _Page("cells_denoised.html").text
+    assert "Methods are judged by hidden pixels, because photons cannot be counted. The noise points to an" in told
+    assert "which is not credible: the darkest areas are" in told
+
+
 def test_dim_counts_are_neither_saturated_nor_clipped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(written(counted(torch.full((128, 128), 0.3))), "--method", "gaussian") == 0
     assert "warning" not in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What an inspection sees: simulated recordings whose camera and faults are known, and the real ones of the course."""
 
 import json
+import math
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -155,6 +156,60 @@ def test_labels_are_no_image(name: str) -> None:
 def test_real_recordings_are_no_labels_and_were_not_stretched(name: str) -> None:
     found = inspect(datasets.load(name))
     assert not found.flag_names & {"labels", "rescaled", "saturated", "clipped", "constant", "not finite"}
+
+
+@pytest.mark.parametrize("name", ["hazelnut", "receptacle", "telomeres", "terra_nuclei"])
+def test_the_offset_of_real_recordings_is_credible(name: str) -> None:
+    assert not any(channel.offset_doubt for channel in inspect(datasets.load(name)).channels)
+
+
+@pytest.mark.parametrize("read_noise_e", [1.6, 8.0])
+@pytest.mark.parametrize("gain_e_per_adu", [0.25, 4.0])
+def test_the_read_noise_of_a_camera_makes_no_offset_incredible(read_noise_e: float, gain_e_per_adu: float) -> None:
+    camera = Camera(gain_e_per_adu=gain_e_per_adu, offset_adu=20.0, read_noise_e=read_noise_e, quantum_efficiency=1.0)
+    found = seen(camera.capture(scene(256, photons=800.0), rng=0).numpy().astype(np.uint16))
+    assert "offset not credible" not in found.flag_names
+    assert found.channels[0].noise == "camera"
+
+
+def test_an_offset_far_below_0_is_not_believed() -> None:
+    found = inspect(datasets.load("dsb2018_nuclei_2d"))
+    (channel,) = found.channels
+    assert channel.calibration is not None
+    assert channel.calibration.offset_adu < -100
+    assert channel.camera_flags == ""
+    needed = math.sqrt(-channel.calibration.offset_adu * channel.calibration.gain_e_per_adu)
+    (flag,) = (flag for flag in found.flags if flag.name == "offset not credible")
+    assert f"below 0 it would take a read noise of {needed:.2g} e⁻, and cameras have 1 to 10." in flag.text
+    assert "give the mean of a dark frame, --offset-adu" in flag.text
+    assert any("if there is no read noise, which is not credible (from one image" in line for line in found.lines())
+    assert found.to_dict()["channels"][0]["offset_doubt"] == flag.text
+    known = inspect(datasets.load("dsb2018_nuclei_2d"), offset_adu=0.0)
+    assert "offset not credible" not in known.flag_names
+
+
+def test_an_offset_above_the_darkest_areas_is_not_believed() -> None:
+    found = seen(counts(scene(256)).astype(np.float32) / 20)
+    assert found.channels[0].noise == "unknown"
+    told = next(flag.text for flag in found.flags if flag.name == "offset not credible")
+    assert "the darkest areas are 0.4" in told
+    assert "and light cannot be negative" in told
+    assert method(found) == "blind spots"
+
+
+def test_what_was_subtracted_may_leave_an_offset_below_0() -> None:
+    camera = Camera(gain_e_per_adu=2.0, offset_adu=300.0, read_noise_e=1.6, quantum_efficiency=1.0)
+    found = seen(camera.capture(scene(256, photons=400.0), rng=0).numpy() - 700)
+    assert found.channels[0].values.minimum < -350
+    assert "offset not credible" not in found.flag_names
+
+
+def test_pixels_at_the_maximum_are_counted() -> None:
+    raw = counts(scene())
+    raw[3, 3:7] = 999
+    assert "; 4 pixels are at the maximum" in seen(raw, unit="photons").lines()[1]
+    raw[3, 3] = 1000
+    assert "; 1 pixel is at the maximum" in seen(raw, unit="photons").lines()[1]
 
 
 def test_structured_noise_asks_for_structured_blind_spots() -> None:

@@ -195,6 +195,18 @@ def test_standard_error_of_a_single_image_is_what_repeats_scatter() -> None:
     assert 0.6 < float(gains.std() / stated) < 1.6
 
 
+def test_the_error_of_an_offset_is_what_repeats_scatter_and_0_where_it_is_known() -> None:
+    camera = Camera(gain_e_per_adu=1.0, read_noise_e=5.0, offset_adu=100.0)
+    films = [camera.capture(scene(128).expand(4, -1, -1), rng=s) for s in range(40)]
+    for known in ({}, {"read_noise_e": 5.0}):
+        results = [calibrate_stack(film, **known) for film in films]
+        offsets = torch.tensor([result.offset_adu for result in results])
+        stated = torch.tensor([result.offset_standard_error for result in results]).mean()
+        assert 0.6 < float(offsets.std() / stated) < 1.5
+    assert calibrate_stack(films[0], offset_adu=100.0).offset_standard_error == 0
+    assert calibrate_stack(films[0], dark_frames=films[1]).offset_standard_error == 0
+
+
 @pytest.mark.parametrize(
     ("known", "message"),
     [
