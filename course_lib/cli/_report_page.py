@@ -55,6 +55,8 @@ class Report:
     pixel_size_um : (float, float)
     objects : list of str
         What was found, in lines.
+    doubt : str
+        What speaks against it; nothing if nothing does.
     table : pandas.DataFrame
     dropped_by : sequence of str
         Flags that dropped objects; none if the table has all that were found.
@@ -74,6 +76,7 @@ class Report:
     channels: Channels
     pixel_size_um: tuple[float, float]
     objects: Sequence[str]
+    doubt: str
     table: "pd.DataFrame"
     dropped_by: Sequence[str]
     files: Sequence[str]
@@ -92,6 +95,7 @@ def report_page(report: Report) -> str:
         "<h2>The image</h2>",
         items([line for line in report.inspection.lines() if line not in map(str, report.inspection.flags)]),
         "<h2>The objects</h2>",
+        f'<p class="warning">{html.escape(report.doubt)}</p>' if report.doubt else "",
         *_pictures(report),
     ]
     if report.section is not None:

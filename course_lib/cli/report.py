@@ -113,6 +113,7 @@ def _report(arguments: argparse.Namespace) -> None:
         channels=channels,
         pixel_size_um=(sizes[-2], sizes[-1]),
         objects=told,
+        doubt=found.doubt,
         table=table,
         dropped_by=dropping(given),
         files=[f"table: {targets['table'].name}", f"labels: {targets['labels'].name}"],

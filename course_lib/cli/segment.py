@@ -15,6 +15,7 @@ from course_lib.axes import to_axes
 from course_lib.cli._batch import add_images, add_series, for_each, stem_of
 from course_lib.cli._flags import flag, sizes_um
 from course_lib.cli._messages import tell, told_at_once
+from course_lib.cli._object_width import doubt_of_width
 from course_lib.cli.train_segment import listed_thresholds
 from course_lib.images import Image
 from course_lib.images.tiled_run import check_target
@@ -47,19 +48,21 @@ LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How objects are found: a function of one frame, and what it is in words."""
+    """How objects are found: a function of one frame, and what it is in words; of a network, its largest object."""
 
     find: Callable[[np.ndarray[Any, Any]], Labels]
     told: tuple[str, ...]
+    largest_px: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmented:
-    """The objects (T, [Z,] Y, X) that are kept, all that were found, with their light, and how they were found."""
+    """The objects (T, [Z,] Y, X) that are kept, all that were found, how, and what speaks against it."""
 
     kept: Labels
     everything: Labels
     way: Way
+    doubt: str
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -153,7 +156,12 @@ def segmented(image: Image, given: Mapping[str, Any]) -> Segmented:
             raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
     if blank:
         tell(f"frames of one value, which hold no objects: {', '.join(map(str, blank))}, counted from 0.")
-    return Segmented(kept=labels, everything=everything, way=way)
+    doubt = ""
+    if way.largest_px is not None:
+        doubt = doubt_of_width(frames, largest_px=way.largest_px, model=given["model"])
+    if doubt:
+        tell(doubt)
+    return Segmented(kept=labels, everything=everything, way=way, doubt=doubt)
 
 
 def write_labels(path: Path, labels: Labels, image: Image) -> Image:
@@ -231,6 +239,7 @@ def _learned(given: Mapping[str, Any]) -> Way:
             f"thresholds: {listed_thresholds(thresholds)}",
             f"device: {devices.describe(device)}",
         ),
+        largest_px=min(model.settings["largest_object_px"][-2:]),
     )
 
 

@@ -126,6 +126,24 @@ def test_the_restoration_serves_the_outlines_and_the_raw_image_is_measured(folde
     assert np.array_equal(table["photons_sum"], expected["photons_sum"])
 
 
+def test_objects_far_larger_than_those_of_the_training_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = datasets.load("dsb2018_nuclei_2d").data[128:256, 128:256]
+    for factor in (1, 4):
+        data = small.repeat(factor, axis=0).repeat(factor, axis=1)
+        images.write(f"by{factor}.tif", Image(data, axes="YX", voxel_size_um=(1 / factor, 1 / factor)))
+        assert run(f"by{factor}.tif", "--model", "nuclei_2d", "--device", "cpu") == 0
+    told = capsys.readouterr().err
+    pattern = (
+        r"objects look (\d+) pixels wide, and the largest that nuclei_2d learned from was 88: .* Bin the image 3 × 3"
+    )
+    (width,) = re.findall(pattern, told)
+    assert 70 < int(width) < 110
+    assert re.search(pattern, Page("by4_report.html").text)
+    assert "pixels wide" not in Page("by1_report.html").text
+
+
 def test_a_real_image_raises_its_flags(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(datasets.path("terra_nuclei"))
     words = ("-o", "terra.html", "--diameter-um", "12", "--min-area-um2", "20", "--without-border")

@@ -8,6 +8,7 @@ import torch
 
 from course_lib import images, metrics, samples, segmentation
 from course_lib.cli import main
+from course_lib.cli._object_width import doubt_of_width, usual_width_px
 from course_lib.images import Image, Normalization
 from course_lib.networks import Model, UNet, UNetConfig
 
@@ -192,6 +193,23 @@ def test_an_interrupted_training_goes_on(
 
 
 DIAMETER = ("--diameter-um", "7")
+
+
+@pytest.mark.parametrize(("factor", "doubted"), [(1, False), (3, True)])
+def test_the_width_of_objects_is_told_without_the_network(factor: int, doubted: bool) -> None:
+    rows, columns = np.ogrid[: 120 * factor, : 120 * factor]
+    discs = sum(np.hypot(rows - y * factor, columns - x * factor) < 10 * factor for y in (25, 80) for x in (30, 90))
+    frames = np.stack([np.zeros_like(discs), 100 * discs + rows % 3])
+    assert usual_width_px(frames[1]) == pytest.approx(20 * factor, abs=1.5)
+    told = doubt_of_width(frames, largest_px=50, model="a.model")
+    assert bool(told) == doubted
+    if doubted:
+        width = round(usual_width_px(frames[1]))
+        assert f"objects look {width} pixels wide, and the largest that a.model learned from was 50" in told
+        assert "Bin the image 3 × 3, and give pixels 3 times as large" in told
+    assert doubt_of_width(frames[:1], largest_px=1, model="a.model") == ""
+
+
 TRAIN = ("train-segment", "a.model", "--images")
 
 
