@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from course_lib import optics
+from course_lib.cli._flag_name import flag
 from course_lib.optics.confocal import PINHOLE
 
 __all__ = [
@@ -44,17 +45,6 @@ IGNORED = {
     "two-photon": (),
 }
 """Numbers of the microscope that a model does not look at."""
-
-
-def flag(name: str) -> str:
-    """Return the flag of a parameter.
-
-    Examples
-    --------
-    >>> flag("depth_um")
-    '--depth-um'
-    """
-    return f"--{name.replace('_', '-')}"
 
 
 def _list_of(kind: str, example: str, read: Callable[[str], Any], text: str, count: int | None) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from course_lib.cli._flags import flag
+from course_lib.cli._flag_name import flag
 
 __all__ = ["EXPECTED", "as_flags", "tell", "told_at_once", "words_of"]
 
