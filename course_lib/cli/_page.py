@@ -3,11 +3,11 @@
 import base64
 import html
 import io
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from course_lib.images.replacing import replacing
 
 __all__ = ["figure", "items", "page", "table", "write_page"]
 
@@ -95,12 +95,5 @@ def figure(drawn: Any, caption: str, *, alt: str = "") -> str:
 
 def write_page(path: Path, text: str) -> None:
     """Write a page that is never half written."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())

@@ -16,6 +16,7 @@ from ipywidgets import FileUpload
 import course_lib.inspection as inspection_package
 from course_lib import datasets, images, inspection, metrics, noise, quantification, samples, segmentation
 from course_lib.cli import main
+from course_lib.cli._object_width import doubt_of_width
 from course_lib.images import Image
 from course_lib.inspection.recommendation import HIGH_SNR
 from course_lib.networks import pretrained
@@ -147,6 +148,7 @@ def test_the_network_cuts_nuclei_that_are_larger_than_it_knows() -> None:
     image = datasets.load("terra_nuclei")
     found = segmentation.segment(pretrained("nuclei_2d"), image.tensor(), device="cpu")
     assert found.max() > 5 * 18
+    assert "it splits such objects" in doubt_of_width(image.data[None], largest_px=88, model="nuclei_2d")
 
 
 def test_a_blur_changes_no_outline() -> None:
