@@ -179,6 +179,28 @@ def own_rows(scene: Scene) -> list[dict[str, object]]:
     return rows
 
 
+def limits(scene: Scene) -> dict[str, object]:
+    """Measure how near accelerated Richardson-Lucy comes without noise, and with noise if the truth says when to stop.
+
+    The first is what so few iterations leave undone, the second what the noise forbids, however many there are.
+    """
+    mean = STACK_PEAK * scene.expected + STACK_BACKGROUND
+    truth = STACK_PEAK * scene.truth
+    given = {"psf": scene.psf, "background": float(STACK_BACKGROUND)}
+    marks = [mark for mark in ACCELERATED if mark >= ITERATIONS[0]]
+    clean = errors_along(accelerated_richardson_lucy, mean, truth, iterations=max(marks), **given)
+    noisy = []
+    for seed in NOISE_SEEDS:
+        _, image = expose(scene, peak=STACK_PEAK, background=STACK_BACKGROUND, seed=seed)
+        run = {**given, "iterations": MOST_ITERATIONS, "worse_for": WORSE_FOR}
+        noisy.append(errors_along(accelerated_richardson_lucy, image, truth, **run))
+    return {
+        "without_noise": {mark: float(f"{clean[mark - 1]:.3g}") for mark in marks},
+        "with_noise_iterations": spread([int(np.argmin(errors)) + 1 for errors in noisy]),
+        "with_noise": spread([min(errors) for errors in noisy]),
+    }
+
+
 def stopped_row(scene: Scene) -> dict[str, object]:
     """Measure the automatic stop on the stack."""
     errors, iterations = [], []
@@ -252,6 +274,7 @@ def measured_stack(name: str, psf: torch.Tensor, *, peers: str | None) -> dict[s
         "nrmse_of_the_image_less_background": float(
             f"{float(nrmse(image - STACK_BACKGROUND, truth, dimensions=3)):.3g}"
         ),
+        "limits_of_accelerated_richardson_lucy": limits(scene),
         "rows": rows,
     }
 
