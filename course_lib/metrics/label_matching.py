@@ -36,6 +36,7 @@ References
 .. [2] A. Kirillov, K. He, R. Girshick, C. Rother, P. Dollár, "Panoptic segmentation", CVPR (2019) 9396.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,8 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
+FULL_TABLE = 2**15
+"""Up to so many pairs, of 180 labels with as many true objects, a table of all is summed faster than a sparse one."""
 
 
 @dataclass(frozen=True)
@@ -387,31 +390,41 @@ def match_many(labels: Sequence[Labels], truth: Sequence[Labels], *, iou_thresho
 
 
 def _contingency(label_image: Array, true_image: Array) -> Contingency:
-    from scipy import sparse
-
     label_line, true_line = label_image.ravel(), true_image.ravel()
-    is_start = np.ones(label_line.size, bool)
-    np.not_equal(label_line[1:], label_line[:-1], out=is_start[1:])
-    is_start[1:] |= true_line[1:] != true_line[:-1]
-    starts = np.flatnonzero(is_start)
-    lengths = np.diff(starts, append=label_line.size)
+    is_bound = np.ones(label_line.size + 1, bool)
+    np.not_equal(label_line[1:], label_line[:-1], out=is_bound[1:-1])
+    is_bound[1:-1] |= true_line[1:] != true_line[:-1]
+    bounds = np.flatnonzero(is_bound)
+    starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
     weights = lengths.astype(np.float64)
 
     label_ids, label_of_run = _number(label_line[starts])
     truth_ids, truth_of_run = _number(true_line[starts])
     both = np.flatnonzero((label_of_run >= 0) & (truth_of_run >= 0))
-    shared = sparse.csr_array(
-        (lengths[both], (truth_of_run[both], label_of_run[both])), shape=(len(truth_ids), len(label_ids))
+    truth_indices, label_indices, overlaps = _summed(
+        truth_of_run[both], label_of_run[both], lengths[both], shape=(len(truth_ids), len(label_ids))
     )
     return Contingency(
         label_ids=label_ids,
         truth_ids=truth_ids,
         label_areas=_areas(label_of_run, weights, len(label_ids)),
         truth_areas=_areas(truth_of_run, weights, len(truth_ids)),
-        label_indices=shared.indices,
-        truth_indices=np.repeat(np.arange(len(truth_ids)), np.diff(shared.indptr)),
-        overlaps=shared.data,
+        label_indices=label_indices,
+        truth_indices=truth_indices,
+        overlaps=overlaps,
     )
+
+
+def _summed(rows: Array, columns: Array, values: Array, *, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
+    """Return the places of a table where values are, by row, then by column, and the sum of the values at each."""
+    from scipy import sparse
+
+    if math.prod(shape) <= FULL_TABLE:
+        table = np.bincount(rows * shape[1] + columns, weights=values, minlength=math.prod(shape))
+        places = np.flatnonzero(table)
+        return *np.divmod(places, shape[1]), table[places].astype(np.int64)
+    table = sparse.csr_array((values, (rows, columns)), shape=shape)
+    return np.repeat(np.arange(shape[0]), np.diff(table.indptr)), table.indices, table.data
 
 
 def _number(values: Array) -> tuple[Array, Array]:

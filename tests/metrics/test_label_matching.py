@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.optimize import linear_sum_assignment
 
 from course_lib import metrics
-from course_lib.metrics import contingency, match_labels, match_many
+from course_lib.metrics import contingency, label_matching, match_labels, match_many
 
 THRESHOLDS = (0.05, 0.2, 0.35, 0.5, 0.6, 0.75, 0.9, 1.0)
 SCORES = ("precision", "recall", "average_precision", "f1", "mean_matched_iou", "panoptic_quality")
@@ -159,6 +159,16 @@ def test_the_table_counts_the_pixels_of_each_pair(pair):
     both = (labels > 0) & (truth > 0)
     expected, pixels = np.unique(np.stack([labels[both], truth[both]]), axis=1, return_counts=True)
     assert shared == dict(zip(map(tuple, expected.T), pixels, strict=True))
+
+
+@pytest.mark.parametrize("objects", [0, 1, 9])
+def test_many_objects_are_counted_as_few_are(objects, monkeypatch):
+    labels, truth = np.random.default_rng(objects).integers(0, objects + 1, (2, 20, 30))
+    few = contingency(labels, truth)
+    monkeypatch.setattr(label_matching, "FULL_TABLE", -1)
+    many = contingency(labels, truth)
+    for name, counted in vars(few).items():
+        np.testing.assert_array_equal(getattr(many, name), counted)
 
 
 @pytest.mark.parametrize("whole", ["truth", "labels"])
