@@ -23,7 +23,7 @@ way. Below 0.5 one label may reach several true objects; then a sparse assignmen
 threshold finds as many pairs as can be, and among these choices the largest sum of IoU.
 
 **One pass.** Labels are constant over long runs of pixels. Only where either image changes is a pair noted, with the
-length of its run, and runs of the same pair are added up in a sparse table. It answers for every threshold.
+length of its run, and runs of the same pair are added up in a table. It answers for every threshold.
 
 **Nothing there and nothing found** is no mistake: all scores of two empty images are 1 (StarDist says 0, Cellpose NaN).
 Where just one is empty all are 0. So an empty image counts in a mean over images, while it adds nothing to the counts
