@@ -103,6 +103,24 @@ def add_way(parser: "argparse._ActionsContainer", *, method_flag: str) -> None:
         help="without a model: what is foreground. local: what is brighter than its surroundings (default); others: "
         "what is above one level; without --diameter-um, touching objects then stay one",
     )
+    parser.add_argument(
+        "--model-threshold",
+        dest="model_thresholds",
+        action="append",
+        default=[],
+        type=_threshold,
+        metavar="NAME=X",
+        help="with a model: a number to use in place of the one that its training chose, such as "
+        "least_foreground=0.4 to draw larger outlines and find dimmer objects; several times for several",
+    )
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a name and a number, as least_foreground=0.4") from None
 
 
 def add_limits(parser: "argparse._ActionsContainer") -> None:
@@ -202,6 +220,8 @@ def check_limits(given: Mapping[str, Any], *, stack: bool) -> None:
 
 
 def _way(given: Mapping[str, Any], image: Image) -> Way:
+    if given["model"] is None and given["model_thresholds"]:
+        raise ValueError("--model-threshold is for what a network gives: leave it out, or choose a --model.")
     if given["model"] is not None:
         if given["method"] is not None:
             raise ValueError("--method chooses how to go without a network: leave it out, or --model.")
@@ -231,9 +251,10 @@ def _learned(given: Mapping[str, Any]) -> Way:
             f"{given['model']} is a model of the method {model.method}, which gives no objects: course train-segment "
             f"makes one that does."
         )
-    represents, thresholds = model.settings["segmentation"]["represents"], model.settings["thresholds"]
+    represents, changed = model.settings["segmentation"]["represents"], dict(given["model_thresholds"])
+    thresholds = {**model.settings["thresholds"], **changed}
     return Way(
-        find=lambda frame: segmentation.segment(model, frame, device=device, progress=True),
+        find=lambda frame: segmentation.segment(model, frame, thresholds=changed, device=device, progress=True),
         told=(
             f"method: {given['model']}, {represents}, {model.network.config.dimensions}D",
             f"thresholds: {listed_thresholds(thresholds)}",

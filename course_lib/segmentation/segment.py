@@ -10,7 +10,7 @@ are those of the whole image, numbered in the order in which they appear.
 import itertools
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ def segment(
     model: Model,
     image: torch.Tensor | Array,
     *,
-    thresholds: dict[str, float] | None = None,
+    thresholds: Mapping[str, float] | None = None,
     block: Sequence[int] | None = None,
     device: str | torch.device = "auto",
     progress: bool = False,
@@ -70,7 +70,7 @@ def segment(
         What `train` gave.
     image : torch.Tensor or numpy.ndarray
         ([z,] y, x), in any unit.
-    thresholds : dict of float, optional
+    thresholds : mapping of str to float, optional
         In place of those that the training chose, for example ``{"least_foreground": 0.4}``.
     block : sequence of int, optional
         Sides ([z,] y, x) of the blocks, without their margin; by default as large as 256 MiB of maps allow.
@@ -87,7 +87,8 @@ def segment(
     Raises
     ------
     ValueError, TypeError
-        If the model is none for segmentation, or the image has other axes than the training's, or is constant.
+        If the model is none for segmentation, a threshold is unknown to it or out of range, or the image has other
+        axes than the training's, or is constant.
 
     Warns
     -----
@@ -112,10 +113,7 @@ def segment(
     """
     seen = normalized(_checked(model, image))
     representation = REPRESENTATIONS[model.settings["segmentation"]["represents"]]()
-    known = model.settings["thresholds"]
-    if thresholds is not None and not set(thresholds) <= set(known):
-        raise ValueError(f"thresholds are {thresholds}, but this model has {', '.join(known)}: name only these.")
-    used = {**known, **(thresholds or {})}
+    used = _thresholds(model.settings["thresholds"], thresholds or {})
     sides = tuple(seen.shape)
     least_px = model.settings["smallest_object_px"]
     margin = tuple(math.ceil(MARGIN * side) for side in model.settings["largest_object_px"])
@@ -140,6 +138,20 @@ def segment(
             stacklevel=2,
         )
     return _in_order(labels)
+
+
+def _thresholds(known: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
+    """Return those of the training, replaced by what was given."""
+    if not set(given) <= set(known):
+        raise ValueError(f"thresholds are {dict(given)}, but this model has {', '.join(known)}: name only these.")
+    for name, value in given.items():
+        most = math.inf if name.endswith("_px") else 1
+        if not (0 <= value <= most and math.isfinite(value)):
+            limits = "a finite number of pixels, at least 0" if name.endswith("_px") else "from 0 to 1"
+            raise ValueError(
+                f"threshold {name} is {value:g}, but must be {limits}; the training chose {known[name]:g}."
+            )
+    return {**known, **given}
 
 
 def _in_order(labels: Labels) -> Labels:

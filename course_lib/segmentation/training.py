@@ -175,12 +175,13 @@ class _Objects:
         gain, offset, noise = draws.reshape(len(images), 3, *(1,) * (images.ndim - 1)).unbind(1)
         turned = [view(one, number) for one, number in zip(images, numbers, strict=True)]
         shown = (1 + GAIN * (2 * gain - 1)) * torch.stack(turned) + OFFSET * (2 * offset - 1)
-        shown = shown + NOISE * noise * torch.randn(shown.shape, generator=rng).to(shown.device)
+        drawn = (count, *shown.shape[1:])  # for all processes, which so see what one would
+        shown = shown + NOISE * noise * torch.randn(drawn, generator=rng)[rank::ranks].to(shown.device)
         if self.fewest_photons:
             decades = DECADES * torch.rand(count, generator=rng)[rank::ranks]
             photons = (self.fewest_photons * 10**decades).to(shown.device).reshape(gain.shape)
             scatter = ((shown.clamp(min=0) + DARK) / photons).sqrt()
-            shown = shown + scatter * torch.randn(shown.shape, generator=rng).to(shown.device)
+            shown = shown + scatter * torch.randn(drawn, generator=rng)[rank::ranks].to(shown.device)
         learned = [
             self.representation.turned(view(one, number), number) for one, number in zip(targets, numbers, strict=True)
         ]

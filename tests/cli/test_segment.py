@@ -1,5 +1,7 @@
 """``course train-segment`` and ``course segment``."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,43 @@ def test_a_network_is_trained_and_finds_objects(folder: Path, capsys: pytest.Cap
     assert run("segment", "film.tif", "--model", "nuclei.model", "--device", "cpu", "--overwrite") == 0
 
 
+def test_thresholds_of_the_network_can_be_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = ("segment", "field.tif", "--model", "nuclei_2d", "--device", "cpu", "--overwrite")
+    covered = []
+    for least in ("0.2", "0.9"):
+        changed = ("--model-threshold", f"least_foreground={least}", "--model-threshold", "joined_within_px=1")
+        assert run(*shared, *changed) == 0
+        assert f"thresholds: least foreground {least}, joined within px 1" in capsys.readouterr().out
+        covered.append(np.count_nonzero(images.read("field_labels.ome.tif").data))
+    assert covered[0] > covered[1] > 0
+
+
+def test_two_processes_train_as_one(folder: Path) -> None:
+    words = (
+        "train-segment",
+        "--images",
+        "film.tif",
+        "--labels",
+        "truth.tif",
+        *QUICK,
+        "--precision",
+        "float32",
+        "--fewest-photons",
+        "5",
+    )
+    assert run(*words, "one.model") == 0
+    program = Path(sys.executable).with_name("course")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python", str(program)]
+    done = subprocess.run([sys.executable, *launch, *words, "two.model"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("two.model: 2 epochs in") == 1
+    alone, together = Model.load("one.model"), Model.load("two.model")
+    assert alone.settings["thresholds"] == together.settings["thresholds"]
+    for name, weights in alone.network.state_dict().items():
+        # as in tests/networks: sums of other order round otherwise, and Adam's steps grow that
+        torch.testing.assert_close(together.network.state_dict()[name], weights, rtol=1e-3, atol=1e-4)
+
+
 def test_an_interrupted_training_goes_on(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +297,14 @@ TRAIN = ("train-segment", "a.model", "--images")
         ((*TRAIN, "field.tif", "--labels", "field.tif", "--patch-side", "64"), "few along its longer side"),
         ((*TRAIN, "field.tif", "--labels", "field.tif", "--patch-side", "33"), "patches are (33, 33), but a network"),
         ((*TRAIN, "field.tif", "--labels", "field.tif", "--depth", "9"), "--depth is 9, but must be from 1 to 6"),
+        (
+            ("segment", "field.tif", "--diameter-um", "7", "--model-threshold", "least_foreground=0.4"),
+            "--model-threshold is for what a network gives: leave it out, or choose a --model",
+        ),
+        (
+            ("segment", "field.tif", "--model", "nuclei_2d", "--model-threshold", "probability=0.4"),
+            "this model has least_foreground, joined_within_px: name only these",
+        ),
         (("train-segment", "field.tif", "--images", "a", "--labels", "b"), "field.tif exists: choose another name"),
         (("train-segment", "no/a.model", "--images", "a", "--labels", "b"), "there is no folder no"),
     ],
