@@ -67,6 +67,11 @@ class UNetConfig(Parameters):
     skips: str = parameter(
         default="all", meaning="levels that are joined; N2V2 leaves out the finest", choices=("all", "not the finest")
     )
+    centre: float = parameter(
+        default=0.0,
+        meaning="value of the normalized input that is 0 inside the network, and what is put around the image by its "
+        "convolutions",
+    )
     learns: str = parameter(
         default="the image",
         meaning="whether the output is the image, or what is added to the input's channels",
@@ -180,7 +185,7 @@ class UNet(nn.Module):
         """Return the output for images (N, C, [Z,] Y, X), whose sides are whole multiples of `config.steps`."""
         self._check(image)
         seen = []
-        features = image
+        features = image - self.config.centre if self.config.centre else image
         for level, block in enumerate(self.down):
             features = _applied(block, features)
             seen.append(features)
@@ -195,6 +200,8 @@ class UNet(nn.Module):
         if self.config.learns == "the change":
             changed, others = values.tensor_split([self.config.in_channels], dim=1)
             values = torch.cat((image + changed, others), dim=1)
+        elif self.config.centre:
+            values = values + self.config.centre
         if self.config.gives == "values":
             return values
         return torch.cat((values, functional.softplus(errors) + LEAST_ERROR), dim=1)

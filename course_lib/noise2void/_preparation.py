@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from course_lib.axes import check_spatial
-from course_lib.images import Normalization, PercentileNormalization
+from course_lib.images import PercentileNormalization
 from course_lib.images.journal import fingerprint
 from course_lib.networks import (
     EpochRecord,
@@ -125,8 +125,9 @@ def prepare(
     settings: dict[str, Any],
     rng: torch.Generator,
     device: torch.device,
+    centred: bool = False,
 ) -> Prepared:
-    """Split, normalize by what is learned from, and draw a network."""
+    """Split, normalize by what is learned from, and draw a network, to which the mean is 0 if it is centred."""
     if any(side % step for side, step in zip(patch_shape, shape.steps, strict=True)):
         raise ValueError(
             f"patches are {patch_shape}, but a network that halves the grid {shape.depth} times needs multiples of "
@@ -139,7 +140,11 @@ def prepare(
         validation_share=validation_share,
         rng=rng,
     )
-    normalization = _normalizations(frames, learned)
+    values = _learned_values(frames, learned)
+    normalization = tuple(PercentileNormalization().fit(channel[None]) for channel in values)
+    if centred:
+        means = [float(one.apply(channel.mean())) for one, channel in zip(normalization, values, strict=True)]
+        shape = shape.replace(centre=sum(means) / len(means))
     on_device = [(frame.to(device, torch.float32),) for frame in frames]
     return Prepared(
         model=Model(
@@ -159,11 +164,10 @@ def prepare(
     )
 
 
-def _normalizations(frames: Sequence[torch.Tensor], regions: Sequence[Region]) -> tuple[Normalization, ...]:
-    """Return one normalization a channel, fitted to what is learned from."""
+def _learned_values(frames: Sequence[torch.Tensor], regions: Sequence[Region]) -> torch.Tensor:
+    """Return values of what is learned from, (C, values), evenly chosen where there are too many."""
     learned = [
         frames[region.image][(slice(None), *map(slice, region.start, region.stop))].flatten(1) for region in regions
     ]
     step = max(1, sum(one.shape[1] for one in learned) // MOST_FITTED)
-    together = torch.cat([one[:, ::step] for one in learned], dim=1).float()
-    return tuple(PercentileNormalization().fit(channel[None]) for channel in together)
+    return torch.cat([one[:, ::step] for one in learned], dim=1).float()

@@ -51,7 +51,7 @@ def random(shape: tuple[int, ...], seed: int) -> torch.Tensor:
         {"depth": 3},
         {"depth": 2, "learns": "the change", "normalization": "batch"},
         {"depth": 2, "pooling": "blur", "skips": "not the finest"},
-        {"in_channels": 2, "out_channels": 3},
+        {"in_channels": 2, "out_channels": 3, "centre": 0.3},
         {"dimensions": 3, "depth": 2, "planes_halved": 1, "learns": "the change"},
         {"dimensions": 3, "pooling": "blur"},
         {"dimensions": 3, "planes_halved": 0},

@@ -191,3 +191,10 @@ def test_gradients_of_16_bits_are_about_those_of_32_for_few_planes_too(planes: i
     for _ in range(3):
         for short, full in zip(gradients(half=True), exact, strict=True):
             assert float((short - full).norm()) <= 0.25 * float(full.norm())
+
+
+@pytest.mark.parametrize("learns", ["the image", "the change"])
+def test_a_centred_network_is_a_plain_one_around_its_centre(learns: str) -> None:
+    image = torch.rand((2, 1, 16, 24), generator=torch.Generator().manual_seed(0))
+    plain, centred = (UNet(UNetConfig(base_channels=4, centre=centre, learns=learns), rng=0) for centre in (0.0, 0.4))
+    torch.testing.assert_close(centred(image + 0.4), plain(image) + 0.4)
