@@ -183,8 +183,14 @@ def packed(drawn: Image.Image) -> bytes:
     return min((candidate.getvalue() for candidate in candidates), key=len)
 
 
+def told(found: re.Match[str]) -> str:
+    """Return a printed output, marked as sentences, which wrap, unless a line has columns, which spaces align."""
+    has_columns = re.search(r"\S {2,}\S", re.sub("<[^>]+>", "", found[2]))
+    return found[0] if has_columns else f'<div class="sentences {found[1]}{found[2]}</pre>'
+
+
 def lighten_pages() -> None:
-    """Make figures smaller, load them when they come into view, and drop what is unused."""
+    """Make figures smaller, load them when they come into view, let sentences wrap, and drop what is unused."""
     for picture in (BUILD / "html" / "_images").glob("*.png"):
         with Image.open(picture) as drawn:
             picture.with_suffix(".webp").write_bytes(packed(drawn))
@@ -193,6 +199,7 @@ def lighten_pages() -> None:
         html = page.read_text(encoding="utf-8")
         later = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', html)
         later = re.sub(r'<img (?![^>]*loading=)(?=[^>]*src="(_images/[^"]+\.webp)")', lazily, later)
+        later = re.sub(r'<div class="(output [^"]*"><div class="highlight"><pre>)(.*?)</pre>', told, later, flags=re.S)
         # what a notebook would need to restore its widgets; the page runs them itself
         later = re.sub(r'<script type="application/vnd.jupyter.widget-state\+json">.*?</script>', "", later, flags=re.S)
         if later != html:

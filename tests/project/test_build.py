@@ -1,6 +1,7 @@
 """The builder of the site: what makes it build anew, and npm on a machine without Node."""
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +33,15 @@ def test_the_digest_sees_a_changed_byte_and_a_changed_name(
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "b.pyc").write_bytes(b"3")
     assert build.digest([tmp_path]) == third
+
+
+def test_an_output_is_sentences_unless_spaces_align_it(build: ModuleType) -> None:
+    begin, end = '<div class="output stream"><div class="highlight"><pre>', "</pre></div></div>"
+    pattern = r'<div class="(output [^"]*"><div class="highlight"><pre>)(.*?)</pre>'
+    sentence = f"{begin}A <span>long</span> line.\n    indented {end}"
+    assert re.sub(pattern, build.told, sentence) == sentence.replace("output", "sentences output")
+    columns = f"{begin}raw   <b> 1.0</b>{end}"
+    assert re.sub(pattern, build.told, columns) == columns
 
 
 def test_npm_comes_with_the_packages_where_it_is_not_installed(

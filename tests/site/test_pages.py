@@ -92,3 +92,50 @@ def test_it_fits_a_phone(page: Page, site, name: str) -> None:
     )
     assert too_wide == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    sideways = page.evaluate(
+        "() => [...document.querySelectorAll('.sentences pre, .live-figure .live-numbers')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 150))"
+    )
+    assert sideways == []
+
+
+@every_page
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_opens_a_fold_stands_beside_its_title(page: Page, site, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{site}/{name}")
+    settle(page)
+    misplaced = page.evaluate(
+        """() => [...document.querySelectorAll('.admonition.toggle > .admonition-title')].filter(title => {
+            title.click();
+            const button = title.querySelector('button').getBoundingClientRect();
+            const box = title.getBoundingClientRect(), words = document.createRange();
+            words.selectNodeContents(title.firstChild);
+            const across = Math.max(...[...words.getClientRects()].map(line => line.right));
+            return button.bottom > box.bottom || button.top < box.top
+                || button.left < across || button.right > box.right;
+        }).map(title => title.textContent.slice(0, 100))"""
+    )
+    assert misplaced == []
+
+
+def test_sentences_wrap_and_columns_stay_aligned(page: Page, site) -> None:
+    page.goto(f"{site}/your-images.html")
+    wraps = (
+        "text => getComputedStyle([...document.querySelectorAll('.cell_output pre')]"
+        ".find(output => output.textContent.includes(text))).whiteSpace"
+    )
+    assert page.evaluate(wraps, "begin with structured blind spots") == "pre-wrap"
+    assert page.evaluate(wraps, "as recorded        saturated") == "pre"
+
+
+def test_in_the_dark_figures_are_dimmed_and_live_ones_are_not(page: Page, site) -> None:
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.goto(f"{site}/quantification.html")
+    filters = "where => [...new Set([...document.querySelectorAll(where)].map(e => getComputedStyle(e).filter))]"
+    assert page.evaluate(filters, ".cell_output figure:not(.live-figure) img") == ["brightness(0.8)"]
+    assert page.evaluate(filters, ".live-figure img, .live-figure canvas") == ["none"]
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.goto(f"{site}/quantification.html")
+    assert page.evaluate(filters, ".cell_output figure:not(.live-figure) img") == ["none"]
