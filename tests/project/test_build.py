@@ -39,7 +39,7 @@ def test_an_output_is_sentences_unless_spaces_align_it(build: ModuleType) -> Non
     begin, end = '<div class="output stream"><div class="highlight"><pre>', "</pre></div></div>"
     pattern = r'<div class="(output [^"]*"><div class="highlight"><pre>)(.*?)</pre>'
     sentence = f"{begin}A <span>long</span> line.\n    indented {end}"
-    assert re.sub(pattern, build.told, sentence) == sentence.replace("output", "sentences output")
+    assert re.sub(pattern, build.told, sentence, flags=re.S) == sentence.replace("output", "sentences output")
     columns = f"{begin}raw   <b> 1.0</b>{end}"
     assert re.sub(pattern, build.told, columns) == columns
 
