@@ -75,9 +75,8 @@ def _two_label_images(rng: torch.Generator) -> tuple[Labels, Labels]:
     for which in (1, 0):
         boxes = [(places[n], box) for n, kind in enumerate(kinds) for box in _KINDS[kind][which]]
         numbers = _numbers_with_gaps(len(boxes), rng)
-        if which == 1:  # "found", which comes first, gets the highest
-            highest = numbers.index(max(numbers))
-            numbers[0], numbers[highest] = numbers[highest], numbers[0]
+        highest = numbers.index(max(numbers))  # goes to "found", which comes first
+        numbers[0], numbers[highest] = numbers[highest], numbers[0]
         image = np.zeros((down * CELL[0], CELLS_ACROSS * CELL[1]), dtype=np.int32)
         for number, (place, (top, bottom, left, right)) in zip(numbers, boxes, strict=True):
             row, column = (place // CELLS_ACROSS) * CELL[0], (place % CELLS_ACROSS) * CELL[1]
@@ -133,6 +132,15 @@ def _reaching(labels: Labels, truth: Labels) -> Labels:
 def _average_precision(labels: Labels, truth: Labels) -> float:
     found, of_mine = _count_matches(labels, truth), len(np.unique(labels)) - 1
     return found / (of_mine + len(np.unique(truth)) - 1 - found)
+
+
+def _covered(labels: Labels, truth: Labels) -> int:
+    """Count the true objects of which at least one half has labels."""
+    return sum(int(2 * (labels[truth == number] > 0).mean() >= 1) for number in np.unique(truth[truth > 0]))
+
+
+def _f1(labels: Labels, truth: Labels) -> float:
+    return 2 * _count_matches(labels, truth) / (len(np.unique(labels)) + len(np.unique(truth)) - 2)
 
 
 def _same_number(labels: Labels, truth: Labels) -> int:
@@ -200,6 +208,11 @@ _MATCHING_MISTAKES = (
         "Compare objects: each label with each true one.",
     ),
     Mistake(
+        _covered,
+        "You ask whether half of a true object is covered by labels, whichever they are. Then one label over the whole "
+        "image would find everything. Take the IoU with one label at a time.",
+    ),
+    Mistake(
         _same_number,
         "You compare label 1 with true object 1, 2 with 2, and so on. Numbers are names, and each image has its own: "
         "compare each label with each true object.",
@@ -207,6 +220,10 @@ _MATCHING_MISTAKES = (
     Mistake(
         _average_precision,
         "That is the average precision, TP / (TP + FP + FN). Its numerator alone is asked for.",
+    ),
+    Mistake(
+        _f1,
+        "That is F1, 2 TP / (2 TP + FP + FN). TP alone is asked for.",
     ),
     Mistake(
         lambda labels, truth: len(np.unique(labels)) - 1,
@@ -218,7 +235,7 @@ _MATCHING_MISTAKES = (
     ),
     Mistake(
         lambda labels, truth: _count_matches(np.where(labels == labels.max(), 0, labels), truth),
-        "One is missing: the label with the highest number. range(1, n) ends at n - 1; loop over np.unique instead, "
+        "One is missing: the pair with the highest numbers. range(1, n) ends at n - 1; loop over np.unique instead, "
         "which also passes over the gaps.",
     ),
 )
@@ -383,7 +400,8 @@ split_touching = _Splitting(
         Mistake(
             lambda mask, pixel_um, diameter_um: segmentation.connected(mask),
             "Those are the connected pieces of the mask: nuclei that touch are still one. Find the summits of the "
-            "distance transform, and let a watershed grow them.",
+            "distance transform (of itself, not of the mask nor of the distance turned over), and let a watershed grow "
+            "them.",
         ),
         Mistake(
             lambda mask, pixel_um, diameter_um: _flooded(mask, pixel_um, diameter_um),
@@ -392,7 +410,14 @@ split_touching = _Splitting(
         ),
         Mistake(
             lambda mask, pixel_um, diameter_um: _flooded(mask, 1.0, diameter_um / 2),
-            "Your seeds stand too close: you took a distance in µm for one in pixels. Divide by the pixel size.",
+            "Your seeds stand too close. Is a distance in µm taken for one in pixels? Functions of the course take µm, "
+            "and the size of a pixel with them: voxel_size_um=(pixel_um, pixel_um). A function that counts in pixels "
+            "needs diameter_um / pixel_um.",
+        ),
+        Mistake(
+            lambda mask, pixel_um, diameter_um: _flooded(mask, pixel_um, diameter_um / 2 / pixel_um),
+            "Your seeds stand too far apart. Did you divide by the size of a pixel? spacing_um is in µm, as the "
+            "diameter is, and voxel_size_um does the rest.",
         ),
         Mistake(
             lambda mask, pixel_um, diameter_um: _flooded(mask, pixel_um, pixel_um),
@@ -471,6 +496,11 @@ def _divided_by_weights(scores: torch.Tensor, classes: torch.Tensor, weight: flo
     return float((weights * _errors(scores, classes)).sum() / weights.sum())
 
 
+def _two_means(scores: torch.Tensor, classes: torch.Tensor, weight: float) -> float:
+    errors, border = _errors(scores, classes), classes == _BORDER
+    return float(errors[~border].mean() + weight * errors[border].mean())
+
+
 def _along_a_row(scores: torch.Tensor, classes: torch.Tensor, weight: float) -> float:
     """Take the softmax along the last axis, which is x, and not along the classes."""
     chosen = scores.log_softmax(dim=-1).gather(0, classes[None])[0]
@@ -521,6 +551,25 @@ border_weight = Exercise(
             lambda scores, classes, weight: _errors(scores, classes)[classes == _BORDER].mean(),
             "You looked at the border pixels alone. All pixels count: with a weight of 1, and those of the border with "
             "more.",
+        ),
+        Mistake(
+            lambda scores, classes, weight: (weight * (classes == _BORDER) * _errors(scores, classes)).mean(),
+            "All other pixels have a weight of 0, and are never learned. Theirs is 1: torch.where(classes == 2, "
+            "weight, 1.0).",
+        ),
+        Mistake(
+            lambda scores, classes, weight: weight * _errors(scores, classes).mean(),
+            "You multiplied the errors of all pixels, so that the border gains nothing. Multiply those where "
+            "classes == 2, before you take the mean.",
+        ),
+        Mistake(
+            _two_means,
+            "You added two means, one of the border and one of the rest. The border's few pixels then count as much as "
+            "all others, and the weight on top of it. Weigh each pixel, and take one mean over all.",
+        ),
+        Mistake(
+            lambda scores, classes, weight: (_weights(scores.argmax(dim=0), weight) * _errors(scores, classes)).mean(),
+            "The weight is where the network *says* border. It belongs where the border is: classes == 2.",
         ),
         Mistake(
             lambda scores, classes, weight: _border_weight(scores, classes, weight + 1),
@@ -644,6 +693,26 @@ _CHOICE_MISTAKES = (
             _choose(thresholds, validation, test)[1],
         ),
         "The AP is right, but the first number is the place of the threshold in the list, and not the threshold.",
+    ),
+    Mistake(
+        lambda thresholds, validation, test: _reported(thresholds, test.mean(dim=1), validation.mean(dim=1)),
+        "The two tables are exchanged: you chose on the test images, and report the validation images. Choose on "
+        "validation, report test.",
+    ),
+    Mistake(
+        lambda thresholds, validation, test: (
+            _choose(thresholds, validation, test)[0],
+            float(test.mean()),
+        ),
+        "The threshold is right, but the AP is a mean over all thresholds that were tried. Take the row of test that "
+        "belongs to this threshold.",
+    ),
+    Mistake(
+        lambda thresholds, validation, test: _reported(
+            thresholds, functional.one_hot(validation.mean(dim=0).argmax(), len(thresholds)), test.mean(dim=1)
+        ),
+        "You took the mean over the thresholds, and so chose the best *image*. Rows are thresholds, columns images: "
+        "the mean over images is mean(dim=1).",
     ),
     Mistake(
         lambda thresholds, validation, test: _reported(thresholds, -validation.mean(dim=1), test.mean(dim=1)),

@@ -63,7 +63,15 @@ def test_labels_and_truth_have_all_that_makes_matching_hard(seed):
     for image in (labels, truth):
         assert image.dtype == np.int32
         assert len(np.unique(image)) - 1 < image.max()  # gaps
-    assert labels.max() in at_half.pairs[:, 0]
+    assert [labels.max(), truth.max()] in at_half.pairs.tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_range_that_ends_before_the_last_true_object_gets_a_hint(seed):
+    def without_the_last(labels, truth):
+        return by_loops(labels, np.where(truth == truth.max(), 0, truth))
+
+    assert "range(1, n) ends at n - 1" in count_matches.check(without_the_last, rng=seed).message
 
 
 def by_scikit_image(mask, pixel_um, diameter_um):
@@ -88,6 +96,23 @@ def as_a_tensor_with_other_numbers(mask, pixel_um, diameter_um):
 @pytest.mark.parametrize("answer", [by_scikit_image, by_the_library, as_a_tensor_with_other_numbers])
 def test_other_ways_to_split_pass(answer, seed):
     assert split_touching.check(answer, rng=seed).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("pixel", "hint"), [(1.0, "voxel_size_um=(pixel_um, pixel_um)"), (None, "spacing_um is in µm")]
+)
+def test_seeds_whose_spacing_has_another_unit_get_a_hint(pixel, hint):
+    def split(mask, pixel_um, diameter_um):
+        distance = segmentation.distance_um(mask, voxel_size_um=(pixel_um, pixel_um))
+        markers = segmentation.seeds(
+            distance,
+            spacing_um=diameter_um / 2 if pixel else diameter_um / 2 / pixel_um,
+            voxel_size_um=(pixel or pixel_um, pixel or pixel_um),
+            mask=mask,
+        )
+        return segmentation.seeded_watershed(-distance, markers, mask=mask)
+
+    assert hint in split_touching.check(split, rng=0).message
 
 
 @pytest.mark.parametrize("seed", range(10))
