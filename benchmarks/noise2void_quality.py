@@ -12,6 +12,7 @@ and network in trials with frame 0 of the hazelnut and a part of the receptacle 
 photon splitting on frame 2. An epoch of CAREamics is a pass through its images; they are repeated until it has 20
 steps, because its learning rate falls after ten epochs without progress, which were ten steps for a single small image.
 With structN2V both hide the same pixels, as far as course_lib finds the noise of these images shared.
+A first run showed course_lib behind there; that its network sees the mean as 0 was chosen afterwards, on other images.
 
 "simulated" has nuclei and filaments through a microscope, with Poisson noise, "streaks" the same with noise of a camera
 that is shared down the columns: the truth is known. "hazelnut" is one frame of five of real photon counts, judged by
