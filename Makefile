@@ -45,6 +45,7 @@ bench: book .venv-peers/.installed .venv-careamics/.installed .venv-segmentation
 	$(BIN)/python -m benchmarks.networks_quality --peers .venv-careamics/bin/python
 	$(BIN)/python -m benchmarks.noise2void_quality --peers .venv-careamics/bin/python
 	$(BIN)/python -m benchmarks.denoise --peers .venv-peers/bin/python
+	$(BIN)/python -m benchmarks.denoise_time
 	$(BIN)/python -m benchmarks.care_3d
 	$(BIN)/python -m benchmarks.noise2void_3d
 	$(BIN)/python -m benchmarks.label_matching --peers .venv-segmentation/bin/python

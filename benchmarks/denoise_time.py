@@ -3,10 +3,11 @@
     python -m benchmarks.denoise_time
 
 The seconds are those of the process: from its start, with the import of all libraries, until image and report are
-written. It is given nothing but the file, so it learns for as long as two minutes allow on this machine. What it is
-compared with knows more: the Gaussian filter and non-local means have the setting that the judge likes best. The judge
-is that of ``benchmarks/noise2void_quality.py``: the other frames of the hazelnut, or the other seven eighths of the
-photons of the receptacle, less their own noise. Nothing else may run meanwhile.
+written. It is given nothing but the processor and the file, which says that its values are photons, so it plans to
+learn for as long as two minutes allow. What it is compared with knows more: the Gaussian filter and non-local means
+have the setting that the judge likes best. The judge is that of ``benchmarks/noise2void_quality.py``: the other frames
+of the hazelnut, or the other seven eighths of the photons of the receptacle, less their own noise. Nothing else may run
+meanwhile.
 """
 
 import argparse

@@ -158,6 +158,11 @@ def segmented(image: Image, given: Mapping[str, Any]) -> Segmented:
     """Find the objects of each frame of an image without channels."""
     frames = to_axes(image.data, axes=image.axes, wanted="TZYX" if "Z" in image.axes else "TYX")
     way = _way(given, image)
+    doubt = ""
+    if way.largest_px is not None:
+        doubt = doubt_of_width(frames, largest_px=way.largest_px, model=given["model"])
+    if doubt:
+        tell(doubt)
     everything = np.zeros(frames.shape, np.int32)
     labels = np.zeros_like(everything) if dropping(given) else everything
     blank = []
@@ -174,11 +179,6 @@ def segmented(image: Image, given: Mapping[str, Any]) -> Segmented:
             raise ValueError(f"frame {number}, from 0, cannot be segmented: {error}") from error
     if blank:
         tell(f"frames of one value, which hold no objects: {', '.join(map(str, blank))}, counted from 0.")
-    doubt = ""
-    if way.largest_px is not None:
-        doubt = doubt_of_width(frames, largest_px=way.largest_px, model=given["model"])
-    if doubt:
-        tell(doubt)
     return Segmented(kept=labels, everything=everything, way=way, doubt=doubt)
 
 
@@ -252,9 +252,9 @@ def _learned(given: Mapping[str, Any]) -> Way:
             f"makes one that does."
         )
     represents, changed = model.settings["segmentation"]["represents"], dict(given["model_thresholds"])
-    thresholds = {**model.settings["thresholds"], **changed}
+    thresholds = segmentation.thresholds_of(model, changed)
     return Way(
-        find=lambda frame: segmentation.segment(model, frame, thresholds=changed, device=device, progress=True),
+        find=lambda frame: segmentation.segment(model, frame, thresholds=thresholds, device=device, progress=True),
         told=(
             f"method: {given['model']}, {represents}, {model.network.config.dimensions}D",
             f"thresholds: {listed_thresholds(thresholds)}",

@@ -417,12 +417,12 @@ def _contingency(label_image: Array, true_image: Array) -> Contingency:
 
 def _summed(rows: Array, columns: Array, values: Array, *, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
     """Return the places of a table where values are, by row, then by column, and the sum of the values at each."""
-    from scipy import sparse
-
     if math.prod(shape) <= FULL_TABLE:
         table = np.bincount(rows * shape[1] + columns, weights=values, minlength=math.prod(shape))
         places = np.flatnonzero(table)
         return *np.divmod(places, shape[1]), table[places].astype(np.int64)
+    from scipy import sparse
+
     table = sparse.csr_array((values, (rows, columns)), shape=shape)
     return np.repeat(np.arange(shape[0]), np.diff(table.indptr)), table.indices, table.data
 

@@ -51,7 +51,8 @@ class Calibration:
     gain_e_per_adu, gain_standard_error : float
         Electrons per ADU.
     offset_adu, offset_standard_error : float
-        Value of a pixel without light; the error is 0 where it was given, or measured by dark frames.
+        Value of a pixel without light; the error is 0 where it was given, and also where dark frames measured it,
+        whose own error is not estimated.
     read_noise_e : float
         Standard deviation of the read-out.
     mean_adu, variance_adu2 : torch.Tensor

@@ -10,10 +10,10 @@ loss is reached by the best guess of the *signal*; and at pixels that were never
 for validation, no honest loss falls below the variance of the noise. One that does has found a leak. The training loss
 may fall farther, in a long training on a small image: then the network has learned its noise by heart.
 
-With an extended mask (structN2V) the mean of the image is 0 to the network (``UNetConfig.centre``), instead of its
-background. In three trainings on simulated streaks that brought 1.3 dB after 100 steps and 1.1 to 1.5 dB after 400;
-another scale, a farther radius, a smaller masked share and a lower learning rate did not. The other methods neither
-gained nor lost more than their seeds differ, and are left as they were.
+With an extended mask (structN2V) the mean of the image is 0 to the network (``UNetConfig.centre``; of several channels
+the mean over all), instead of its background. In three trainings on simulated streaks that brought 1.3 dB after 100
+steps and 1.1 to 1.5 dB after 400; another scale, a farther radius, a smaller masked share and a lower learning rate did
+not. The other methods neither gained nor lost more than their seeds differ, and are left as they were.
 
 References
 ----------

@@ -16,7 +16,7 @@ from course_lib.segmentation.labels import (
     without_border,
 )
 from course_lib.segmentation.representation import Representation
-from course_lib.segmentation.segment import object_maps, segment
+from course_lib.segmentation.segment import object_maps, segment, thresholds_of
 from course_lib.segmentation.simulated_nuclei import NucleiVariety, simulated_nuclei
 from course_lib.segmentation.star_convex import StarConvex, depth_inside, ray_distances, suppressed
 from course_lib.segmentation.three_classes import ThreeClasses
@@ -53,6 +53,7 @@ __all__ = [
     "temperature",
     "threshold",
     "threshold_level",
+    "thresholds_of",
     "touching_pairs",
     "train",
     "watershed",

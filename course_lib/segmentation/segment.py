@@ -21,7 +21,7 @@ from course_lib.networks import Model
 from course_lib.segmentation._check import Array, Labels, check_image
 from course_lib.segmentation.training import REPRESENTATIONS, large_enough, maps_of, normalized
 
-__all__ = ["object_maps", "segment"]
+__all__ = ["object_maps", "segment", "thresholds_of"]
 
 MARGIN = 1.5
 """Width of a block's margin over the largest object of the training."""
@@ -113,7 +113,7 @@ def segment(
     """
     seen = normalized(_checked(model, image))
     representation = REPRESENTATIONS[model.settings["segmentation"]["represents"]]()
-    used = _thresholds(model.settings["thresholds"], thresholds or {})
+    used = thresholds_of(model, thresholds or {})
     sides = tuple(seen.shape)
     least_px = model.settings["smallest_object_px"]
     margin = tuple(math.ceil(MARGIN * side) for side in model.settings["largest_object_px"])
@@ -140,8 +140,27 @@ def segment(
     return _in_order(labels)
 
 
-def _thresholds(known: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """Return those of the training, replaced by what was given."""
+def thresholds_of(model: Model, given: Mapping[str, float]) -> dict[str, float]:
+    """Return the thresholds that the training chose, replaced by what is given.
+
+    Parameters
+    ----------
+    model : Model
+        What `train` gave.
+    given : mapping of str to float
+        Some of its thresholds; those in pixels are at least 0, the others from 0 to 1.
+
+    Returns
+    -------
+    dict of float
+        All of the model's thresholds.
+
+    Raises
+    ------
+    ValueError
+        If the model has no threshold of that name, or its value is out of range.
+    """
+    known: Mapping[str, float] = model.settings["thresholds"]
     if not set(given) <= set(known):
         raise ValueError(f"thresholds are {dict(given)}, but this model has {', '.join(known)}: name only these.")
     for name, value in given.items():

@@ -327,10 +327,27 @@ def test_what_of_segmentation_was_left_out_is_told(repository: Path, monkeypatch
     assert not [line for line in page if "trained like StarDist" in line or line.endswith(" --training")]
 
 
+def test_the_time_of_the_whole_program_is_judged(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = committed()
+    psnr_db = {"noisy": 30.0, "course denoise": 38.5, "best Gaussian of all": 37.0, "best non-local means of all": 39.0}
+    rows = found["denoise_time"]["rows"]
+    for row in rows:
+        row |= {"seconds": 119.0, "shape": [512, 512], "psnr_db": psnr_db}
+    written(repository, found)
+    page = said(repository, monkeypatch).splitlines()
+    for line in (
+        f"{rows[0]['image']}, 512 × 512: 119 s, 38.50 dB; best Gaussian 37.00, non-local means 39.00",
+        "reached             the whole course denoise, s ≤ 120: [119, 119, 119]",
+        "reached             course denoise in that time: dB above best Gaussian of all ≥ 0: [1.5, 1.5, 1.5]",
+        "MISSED              course denoise in that time: dB above best non-local means of all ≥ 0: [-0.5, -0.5, -0.5]",
+    ):
+        assert line in page
+
+
 def test_without_results_it_says_what_to_do(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, features_table, "
-        "label_matching, "
+        "has no acquisition, camera, care_3d, deconvolution, deconvolution_quality, denoise, denoise_time, "
+        "features_table, label_matching, "
         "live_latency, networks, networks_quality, noise2void_3d, noise2void_quality, psf, segmentation_quality, "
         "segmentation_representations, segmentation_speed.json. "
         "This chapter needs the course's repository"

@@ -247,6 +247,11 @@ def test_the_width_of_objects_is_told_without_the_network(factor: int, doubted: 
         assert f"objects look {width} pixels wide, and the largest that a.model learned from was 50" in told
         assert "Bin the image 3 × 3, and give pixels 3 times as large" in told
     assert doubt_of_width(frames[:1], largest_px=1, model="a.model") == ""
+    ripples = np.broadcast_to(1e6 + np.arange(90) % 2, (1, 90, 90))  # gone when it is smoothed
+    assert doubt_of_width(ripples, largest_px=1, model="a.model") == ""
+    assert doubt_of_width(np.full((1, 9, 9), np.nan), largest_px=1, model="a.model") == ""
+    wide = np.pad(frames, [(0, 0), (3000, 3000), (3000, 3000)])
+    assert doubt_of_width(wide, largest_px=50, model="a.model") == told
 
 
 TRAIN = ("train-segment", "a.model", "--images")

@@ -97,6 +97,16 @@ def test_noise_along_rows_is_learned_unless_its_neighbours_are_hidden() -> None:
     assert left[3] < 0.7 * left[0]
 
 
+@pytest.mark.parametrize("extent", [0, 1])
+def test_a_mask_of_several_pixels_centres_the_network_on_the_mean(extent: int) -> None:
+    noisy = torch.stack([_noisy(seed=0), 3 * _noisy(seed=1)])
+    config = Config(channels=2, mask_extent_x=extent, **SMALL)
+    steps = TrainingConfig(epochs=1, steps_per_epoch=1, batch_size=2)
+    model = train(noisy, config, steps, rng=0, device="cpu", progress=False)
+    means = [float(one.apply(channel).mean()) for one, channel in zip(model.input_normalization, noisy, strict=True)]
+    assert model.network.config.centre == pytest.approx(sum(means) / 2 if extent else 0, abs=0.03)
+
+
 def test_two_channels_and_a_film_and_a_stack_train() -> None:
     steps = TrainingConfig(epochs=1, steps_per_epoch=2, batch_size=2)
     film = torch.stack([torch.stack([_noisy(seed=2 * t), _noisy(seed=2 * t + 1)]) for t in range(3)])
