@@ -127,7 +127,7 @@ def prepare(
     device: torch.device,
     centred: bool = False,
 ) -> Prepared:
-    """Split, normalize by what is learned from, and draw a network; to a centred one the mean over all channels is 0."""
+    """Split, normalize by what is learned from, and draw a network; to a centred one the mean of all channels is 0."""
     if any(side % step for side, step in zip(patch_shape, shape.steps, strict=True)):
         raise ValueError(
             f"patches are {patch_shape}, but a network that halves the grid {shape.depth} times needs multiples of "
