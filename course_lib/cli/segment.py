@@ -111,7 +111,7 @@ def add_way(parser: "argparse._ActionsContainer", *, method_flag: str) -> None:
         type=_threshold,
         metavar="NAME=X",
         help="with a model: a number to use in place of the one that its training chose, such as "
-        "least_foreground=0.4 to draw larger outlines and find dimmer objects; several times for several",
+        "least_foreground=0.3, where lower ones draw larger outlines; several times for several",
     )
 
 

@@ -64,3 +64,13 @@ def test_in_the_packed_stack_the_watershed_finds_more_and_the_network_draws_bett
     assert loose[0] < loose[1]
     assert strict[0] > strict[1] + 0.1
     assert learned.max() > 51 + 5
+
+
+def test_a_lower_threshold_than_the_0_4_of_nuclei_2d_draws_larger_outlines_and_a_higher_one_smaller() -> None:
+    model, image = networks.pretrained("nuclei_2d"), datasets.load("dsb2018_nuclei_2d").tensor()
+    assert model.settings["thresholds"]["least_foreground"] == 0.4
+    covered = [
+        (segmentation.segment(model, image, thresholds={"least_foreground": least}, device="cpu") > 0).mean()
+        for least in (0.3, 0.4, 0.5)
+    ]
+    assert covered[0] > covered[1] > covered[2]
