@@ -227,3 +227,9 @@ def test_an_offset_above_the_image_is_refused() -> None:
         ValueError, match=r"offset_adu is 2000 ADU, but half of the image lies below .* pass that, or None"
     ):
         calibrate_stack(frames, offset_adu=2000.0)
+
+
+def test_frames_of_two_rows_are_refused() -> None:
+    frames = torch.poisson(torch.full((8, 2, 200), 50.0), generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"frames have 2 × 200 pixels, but need at least 3 × 3"):
+        calibrate_stack(frames, offset_adu=0.0)
