@@ -128,7 +128,7 @@ def calibrate_stack(
     _check_pixels(mean)
     if min(mean.shape) < 3:
         raise ValueError(
-            f"frames have {mean.shape[0]} × {mean.shape[1]} pixels, but need at least 3 × 3, to see what is around each: "
+            f"frames have {mean.shape[0]} × {mean.shape[1]} pixels, but need at least 3 × 3 to see around each: "
             f"give larger frames."
         )
     change = _without_brightness_change(values.diff(dim=0), mean)
